@@ -1,0 +1,92 @@
+/// What a slot decides.
+package enum Payload: Hashable, Sendable {
+    /// Fills a gap, or confirms a new owner.
+    case noOperation
+    /// Commands that arrived together. Command i carries the entry's stamp plus i.
+    case commands([Command])
+}
+
+/// One slot of a tablet's log, as accepted under a ballot.
+package struct Entry: Hashable, Sendable {
+    package var slot: Slot
+    /// The ballot under which it was accepted last: not the same thing as the promised ballot.
+    package var ballot: Ballot
+    /// The stamp of its first command, greater than every stamp in earlier slots.
+    package var stamp: Timestamp
+    package var payload: Payload
+
+    package init(slot: Slot, ballot: Ballot, stamp: Timestamp, payload: Payload) {
+        self.slot = slot
+        self.ballot = ballot
+        self.stamp = stamp
+        self.payload = payload
+    }
+
+    /// The stamp of its last command.
+    package var lastStamp: Timestamp {
+        guard case .commands(let commands) = payload, commands.count > 1 else { return stamp }
+        return stamp.advanced(by: UInt64(commands.count - 1))
+    }
+}
+
+extension Entry {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(slot.rawValue)
+        ballot.encode(into: &writer)
+        writer.write(stamp.rawValue)
+        switch payload {
+        case .noOperation:
+            writer.write(byte: 0)
+        case .commands(let commands):
+            writer.write(byte: 1)
+            writer.write(UInt64(commands.count))
+            for command in commands {
+                command.encode(into: &writer)
+            }
+        }
+    }
+
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        slot = Slot(rawValue: try reader.readUInt64())
+        ballot = try Ballot(from: &reader)
+        stamp = Timestamp(rawValue: try reader.readUInt64())
+        guard slot > .zero, slot.rawValue < UInt64.max / 2, stamp <= .max else {
+            throw .invalid("a slot or stamp out of range")
+        }
+        switch try reader.readByte() {
+        case 0:
+            payload = .noOperation
+        case 1:
+            let count = try reader.readCount()
+            guard count > 0, UInt64(count) <= UInt64(Int64.max) - stamp.rawValue else {
+                throw .invalid("an entry with an impossible number of commands")
+            }
+            var commands: [Command] = []
+            commands.reserveCapacity(count)
+            for _ in 0..<count {
+                commands.append(try Command(from: &reader))
+            }
+            payload = .commands(commands)
+        case let tag:
+            throw .unknownTag(tag)
+        }
+    }
+}
+
+extension Ballot {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(counter)
+        writer.write(fixed: node.rawValue)
+        writer.write(UInt64(handoff))
+        if handoff > 0 { writer.write(fixed: owner.rawValue) }
+    }
+
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        let counter = try reader.readUInt64()
+        guard counter < UInt64.max else { throw .invalid("a ballot counter out of range") }
+        let node = NodeID(rawValue: try reader.readFixed())
+        let handoff = try reader.readUInt32()
+        let owner = handoff > 0 ? NodeID(rawValue: try reader.readFixed()) : nil
+        self.init(counter: counter, node: node, handoff: handoff, owner: owner)
+    }
+}

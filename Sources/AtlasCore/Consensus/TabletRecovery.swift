@@ -1,0 +1,89 @@
+/// What a node knows of a tablet after a restart, before it takes part again.
+package struct RestoredTablet: Sendable {
+    package var promised: Ballot
+    package var commitPoint: Slot
+    package var window: EntryWindow
+    package var applied: TabletState
+}
+
+/// Rebuilds a tablet's consensus state from the log, record by record, in the order in which they were written. Chosen
+/// entries are handed out while the log is still being read, so that memory holds the undecided tail alone.
+package struct TabletRecovery: Sendable {
+    package let tablet: TabletID
+    package let epoch: UInt64
+    private var promised = Ballot.zero
+    private var commitPoint: Slot
+    private var takenThrough: Slot
+    private var window: EntryWindow
+    /// The highest commit point that an owner stated in the log.
+    package private(set) var statedCommitPoint = Slot.zero
+
+    /// - Parameter state: what the store holds of the tablet.
+    package init(state: TabletState) {
+        tablet = state.tablet
+        epoch = state.epoch
+        commitPoint = state.appliedSlot
+        takenThrough = state.appliedSlot
+        window = EntryWindow(base: state.appliedSlot)
+    }
+
+    /// Takes in a record of this tablet.
+    /// - Returns: the highest stamp or clock that the record states; the node's clock begins above it.
+    package mutating func replay(_ record: LogRecord) throws(CodecError) -> Timestamp {
+        guard record.epoch == epoch else { return .zero }
+        switch record.kind {
+        case .promise:
+            let body = try PromiseBody(decoding: record.body)
+            promised = max(promised, body.ballot)
+            return body.clock
+        case .entries:
+            return replay(try EntriesBody(decoding: record.body))
+        case .clockBound:
+            var reader = ByteReader(record.body)
+            let bound = Timestamp(rawValue: try reader.readUInt64())
+            guard bound <= .max else { throw .invalid("a stamp out of range") }
+            return bound
+        case .commitPoint, .config, .truncation, .snapshotMark, .nodeIdentity:
+            return .zero
+        }
+    }
+
+    private mutating func replay(_ body: EntriesBody) -> Timestamp {
+        promised = max(promised, body.ballot)
+        for entry in body.entries where entry.slot > commitPoint {
+            if let held = window[entry.slot], held.ballot > entry.ballot { continue }
+            window.store(entry)
+        }
+        statedCommitPoint = max(statedCommitPoint, body.commitPoint)
+        // The rule of `learnCommit`: only across slots accepted at the ballot that speaks.
+        while commitPoint < body.commitPoint, let next = window[commitPoint.next], next.ballot == body.ballot {
+            commitPoint = next.slot
+        }
+        return body.entries.last!.lastStamp
+    }
+
+    /// The chosen entries that have not been handed out yet, in order; they are to be applied now.
+    package mutating func takeCommitted() -> [Entry] {
+        let entries = window.run(above: takenThrough, through: commitPoint)
+        takenThrough = commitPoint
+        window.drop(through: commitPoint)
+        return entries
+    }
+
+    /// Whether the log lacks slots that an owner knew to be chosen. With peers that is a follower that has to catch up;
+    /// an only voter had all of them, so a part of its log is lost.
+    package var lacksChosenSlots: Bool {
+        statedCommitPoint > commitPoint
+    }
+
+    /// How many chosen slots wait to be taken.
+    package var committedCount: Int {
+        Int(commitPoint.rawValue - takenThrough.rawValue)
+    }
+
+    /// - Parameter state: what the store holds, once everything taken has been applied.
+    package func finish(applied state: TabletState) -> RestoredTablet {
+        precondition(state.appliedSlot == takenThrough, "what was taken has been applied")
+        return RestoredTablet(promised: promised, commitPoint: commitPoint, window: window, applied: state)
+    }
+}

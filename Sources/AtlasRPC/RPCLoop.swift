@@ -1,0 +1,101 @@
+internal import NIOCore
+
+/// What all connections of one event loop share: the flush at the end of a turn, one timer, the counters, write buffers.
+// @unchecked: confined to its event loop.
+final class RPCLoop: @unchecked Sendable {
+    let eventLoop: any EventLoop
+    let index: Int
+    let limits: RPCLimits
+    var statistics = RPCStatistics()
+
+    /// Bytes of unfinished and waiting messages of all connections.
+    var inboundBytes = 0
+
+    private var connections: [ObjectIdentifier: RPCConnection] = [:]
+    private var timer: RepeatedTask?
+    private let tickInterval: TimeAmount
+
+    /// The time of the last tick: good enough for what takes seconds, and free.
+    private(set) var roughNow = NIODeadline.now()
+    /// The last tick came much later than it should have.
+    private(set) var isLate = false
+
+    private var flushing: [RPCConnection] = []
+    private var writeBuffers: [ByteBuffer] = []
+
+    /// - Parameter shortestTimeout: The shortest time that any connection measures; decides how often they are looked at.
+    init(eventLoop: any EventLoop, index: Int, limits: RPCLimits, shortestTimeout: TimeAmount) {
+        self.eventLoop = eventLoop
+        self.index = index
+        self.limits = limits
+        tickInterval = .nanoseconds(min(max(shortestTimeout.nanoseconds / 4, 5_000_000), 1_000_000_000))
+    }
+}
+
+// MARK: - Flush
+
+extension RPCLoop {
+    /// Flushes the connection when everything that is now queued on the loop has run: replies that were decided in one
+    /// turn leave with one system call.
+    func flushSoon(_ connection: RPCConnection) {
+        if flushing.isEmpty {
+            eventLoop.execute { self.flushAll() }
+        }
+        flushing.append(connection)
+    }
+
+    private func flushAll() {
+        let connections = flushing
+        flushing.removeAll(keepingCapacity: true)
+        for connection in connections { connection.flush() }
+    }
+}
+
+// MARK: - Time
+
+extension RPCLoop {
+    func add(_ connection: RPCConnection) {
+        connections[ObjectIdentifier(connection)] = connection
+        if timer == nil {
+            roughNow = .now()
+            timer = eventLoop.scheduleRepeatedTask(initialDelay: tickInterval, delay: tickInterval) { _ in self.tick() }
+        }
+    }
+
+    func remove(_ connection: RPCConnection) {
+        connections[ObjectIdentifier(connection)] = nil
+        if connections.isEmpty {
+            timer?.cancel()
+            timer = nil
+        }
+    }
+
+    var allConnections: [RPCConnection] { Array(connections.values) }
+
+    private func tick() {
+        let now = NIODeadline.now()
+        isLate = now - roughNow > tickInterval + tickInterval
+        roughNow = now
+        for connection in allConnections { connection.tick(now) }
+    }
+}
+
+// MARK: - Write buffers
+
+extension RPCLoop {
+    static let writeBufferBytes = 16 << 10
+    private static let writeBuffersMax = 64
+
+    func takeWriteBuffer() -> ByteBuffer {
+        guard var buffer = writeBuffers.popLast() else {
+            return ByteBufferAllocator().buffer(capacity: Self.writeBufferBytes)
+        }
+        // If the socket still holds it, this makes a new one.
+        buffer.clear(minimumCapacity: Self.writeBufferBytes)
+        return buffer
+    }
+
+    func giveBack(_ buffer: ByteBuffer) {
+        if writeBuffers.count < Self.writeBuffersMax { writeBuffers.append(buffer) }
+    }
+}

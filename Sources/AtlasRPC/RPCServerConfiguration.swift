@@ -1,0 +1,45 @@
+package import NIOCore
+
+/// Bounds and time limits of a server. Every one has a default.
+package struct RPCServerConfiguration: Sendable {
+    /// Bounds of each connection.
+    package var limits = RPCLimits()
+
+    /// Calls that one connection may have open; advertised to the client, and a client that opens more loses its connection.
+    package var streamsMax = 100
+
+    /// Connections that are open at the same time; those above are closed at once.
+    package var connectionsMax = 10_000
+
+    /// A connection whose client has not sent its HTTP/2 preface and settings by then is closed.
+    package var connectionTimeout = TimeAmount.seconds(10)
+
+    /// A connection without any call for this long is told to go away.
+    package var connectionIdleMax = TimeAmount.minutes(15)
+
+    /// A connection of this age is told to go away, give or take a tenth, so that not all clients come back at once.
+    package var connectionAgeMax = TimeAmount.minutes(30)
+
+    /// What calls on a connection that was told to go away may still take, before it is closed under them.
+    package var connectionAgeGrace = TimeAmount.minutes(5)
+
+    /// A unary call whose message has not arrived by then ends with DEADLINE_EXCEEDED.
+    package var requestTimeout = TimeAmount.seconds(60)
+
+    /// Connections that the kernel keeps waiting for us.
+    package var backlog: Int32 = 1024
+
+    /// May put handlers in front of HTTP/2 on each new connection (TLS). Called on the connection's loop.
+    package var initializePipeline: (@Sendable (any Channel) throws -> Void)?
+
+    /// The defaults.
+    package init() {}
+
+    var shortestTimeout: TimeAmount {
+        min(
+            limits.shortestTimeout,
+            min(connectionTimeout, connectionIdleMax, connectionAgeMax),
+            min(connectionAgeGrace, requestTimeout)
+        )
+    }
+}

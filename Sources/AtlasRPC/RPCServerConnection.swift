@@ -1,0 +1,165 @@
+internal import NIOCore
+internal import NIOHPACK
+internal import NIOHTTP2
+
+/// The server's side of a connection: opens calls, and sends the client away when its time has come.
+// @unchecked: confined to its event loop.
+final class RPCServerConnection: RPCConnection, @unchecked Sendable {
+    /// How a connection comes to its end without anybody losing a call (RFC 9113, section 6.8):
+    /// open → warned (GOAWAY that still lets everything in, and a PING) → draining (the PING came back, so that the client
+    /// knows: the final GOAWAY) → closed once the last call is done.
+    private enum Phase {
+        case handshake(since: NIODeadline)
+        case open
+        case warned(since: NIODeadline)
+        case draining(since: NIODeadline)
+    }
+
+    private let methods: [String: RPCMethod.Kind]
+    private let configuration: RPCServerConfiguration
+
+    private var phase: Phase
+    private let diesAt: NIODeadline
+    private var idleSince = NIODeadline.now()
+    private var lastStreamID = HTTP2StreamID.rootStream
+
+    init(loop: RPCLoop, methods: [String: RPCMethod.Kind], configuration: RPCServerConfiguration) {
+        self.methods = methods
+        self.configuration = configuration
+        let now = NIODeadline.now()
+        phase = .handshake(since: now)
+        let age = configuration.connectionAgeMax.nanoseconds
+        diesAt = now + .nanoseconds(age / 10 * 9 + Int64.random(in: 0...max(age / 5, 1)))
+        super.init(loop: loop)
+    }
+
+    // MARK: Calls
+
+    override func receivedHeaders(_ id: HTTP2StreamID, _ headers: HPACKHeaders, endStream: Bool) {
+        if let call = stream(id) {
+            call.receivedHeaders(headers, endStream: endStream)
+            return
+        }
+        lastStreamID = max(lastStreamID, id)
+        open(id, headers, endStream: endStream)
+    }
+
+    private func open(_ id: HTTP2StreamID, _ headers: HPACKHeaders, endStream: Bool) {
+        let request = RequestHeaders(headers)
+        let call = RPCServerCall(loop: loop, path: request.path, headers: headers)
+        call.receivedEnd = endStream
+        insert(call, id)
+        if let refusal = request.refusal {
+            call.refuse(with: refusal)
+            return
+        }
+        guard let method = methods[request.path] else {
+            call.fail(RPCStatus(.unimplemented, "there is no method \(request.path)"))
+            return
+        }
+        if let text = request.timeout, !setDeadline(of: call, from: text) { return }
+        call.begin(method, requestDeadline: loop.roughNow + configuration.requestTimeout)
+        if endStream { call.receive(ByteBuffer(), endStream: true) }
+    }
+
+    private func setDeadline(of call: RPCServerCall, from text: String) -> Bool {
+        guard let timeout = Timeout.parse(text) else {
+            call.fail(RPCStatus(.internal, "grpc-timeout is not a timeout: \(text)"))
+            return false
+        }
+        let deadline = NIODeadline.now() + timeout
+        call.deadline = deadline
+        guard timeout > .zero else {
+            call.deadlinePassed()
+            return false
+        }
+        arm(deadline)
+        return true
+    }
+
+    // MARK: Life of the connection
+
+    override func receivedSettings(_ settings: HTTP2Settings) {
+        if case .handshake = phase { phase = .open }
+    }
+
+    override func ticked(_ now: NIODeadline) {
+        if !streams.isEmpty { idleSince = now }
+        switch phase {
+        case .handshake(let since):
+            if now - since >= configuration.connectionTimeout { fail("no HTTP/2 preface") }
+        case .open:
+            if now >= diesAt || now - idleSince >= configuration.connectionIdleMax { beginDrain() }
+        case .warned(let since):
+            // A client that does not answer the PING is not waited for.
+            if now - since >= loop.limits.keepAliveTimeout { finishDrain() }
+        case .draining(let since):
+            if now - since >= configuration.connectionAgeGrace {
+                close("the grace of a connection that was told to go away is over")
+            }
+        }
+    }
+
+    /// Sends the client away; calls that are open, or on their way here, are still served.
+    func beginDrain() {
+        switch phase {
+        case .handshake:
+            close("the server shuts down")
+        case .open:
+            phase = .warned(since: .now())
+            // HTTP/2's state machine would refuse streams that the client opened before it heard of this: it is not told.
+            coalescer.inject(GoAway.warning)
+            write(HTTP2Frame(streamID: .rootStream, payload: .ping(GoAway.ping, ack: false)))
+        case .warned, .draining:
+            break
+        }
+    }
+
+    override func receivedPingAck(_ data: HTTP2PingData) {
+        if case .warned = phase, data == GoAway.ping { finishDrain() }
+    }
+
+    private func finishDrain() {
+        phase = .draining(since: .now())
+        write(
+            HTTP2Frame(
+                streamID: .rootStream,
+                payload: .goAway(lastStreamID: lastStreamID, errorCode: .noError, opaqueData: nil)
+            )
+        )
+        closeIfDrained()
+    }
+
+    override func streamRemoved() {
+        closeIfDrained()
+    }
+
+    override func receivedGoAway(lastStreamID: HTTP2StreamID) {
+        // The client opens no more streams: what it has runs to its end.
+        switch phase {
+        case .handshake, .open, .warned: phase = .draining(since: .now())
+        case .draining: break
+        }
+        closeIfDrained()
+    }
+
+    private func closeIfDrained() {
+        guard streams.isEmpty, case .draining = phase else { return }
+        // Later: HTTP/2 may be in the middle of a frame, and the socket has not got the last answer.
+        loop.eventLoop.execute { self.close("the server sent the client away") }
+    }
+}
+
+/// Frames of a graceful end.
+private enum GoAway {
+    static let ping = HTTP2PingData(withInteger: 0x6174_6c61_7344_4201)
+
+    /// GOAWAY, "no error", with the highest possible stream: a warning that lets everything in.
+    static let warning: ByteBuffer = {
+        var frame = ByteBuffer()
+        frame.writeBytes([0, 0, 8, 7, 0, 0, 0, 0, 0])
+        frame.writeInteger(UInt32(Int32.max))
+        frame.writeInteger(UInt32(0))
+        return frame
+    }()
+}

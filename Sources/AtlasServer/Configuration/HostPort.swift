@@ -1,0 +1,72 @@
+internal import Glibc
+
+/// A host (a name or an IP address) and a port: `localhost:8080`, `10.0.0.5:8080`, `[::1]:8080`.
+package struct HostPort: Hashable, Sendable {
+    /// Without brackets, also for an IPv6 address.
+    package var host: String
+    /// 0: any free port.
+    package var port: Int
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Reads `host:port`; nil if it is anything else.
+    package init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        var host = text[..<colon]
+        let digits = text[text.index(after: colon)...]
+        if host.first == "[" && host.last == "]" {
+            host = host.dropFirst().dropLast()
+            guard Self.isIPv6(String(host)) else { return nil }
+        } else {
+            guard Self.isHost(String(host)) && !host.contains(":") else { return nil }
+        }
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = UInt16(digits) else { return nil }
+        self.init(host: String(host), port: Int(port))
+    }
+
+    /// Whether connections can come from this machine only.
+    package var isLoopback: Bool {
+        host == "localhost" || host == "::1" || (Self.isIPv4(host) && host.hasPrefix("127."))
+    }
+
+    package var isIPAddress: Bool {
+        Self.isIPv4(host) || Self.isIPv6(host)
+    }
+
+    /// Whether this is a legal name or an IP address (RFC 1123; IPv6 without brackets).
+    static func isHost(_ text: String) -> Bool {
+        if isIPv6(text) { return true }
+        guard (1...253).contains(text.utf8.count) else { return false }
+        return text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
+            (1...63).contains(label.utf8.count) && label.first != "-" && label.last != "-"
+                && label.utf8.allSatisfy { isNameByte($0) }
+        }
+    }
+
+    private static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"): true
+        default: false
+        }
+    }
+
+    private static func isIPv4(_ text: String) -> Bool {
+        var address = in_addr()
+        return inet_pton(AF_INET, text, &address) == 1
+    }
+
+    private static func isIPv6(_ text: String) -> Bool {
+        var address = in6_addr()
+        return inet_pton(AF_INET6, text, &address) == 1
+    }
+}
+
+extension HostPort: CustomStringConvertible {
+    package var description: String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}

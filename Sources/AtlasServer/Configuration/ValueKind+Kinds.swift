@@ -1,0 +1,189 @@
+internal import AtlasCore
+
+extension ValueKind where Value == Bool {
+    static var boolean: Self {
+        Self(allowed: "true or false", format: { "\($0)" }) { text in
+            switch text.lowercased() {
+            case "true", "yes", "on": true
+            case "false", "no", "off": false
+            default: nil
+            }
+        }
+    }
+}
+
+extension ValueKind where Value == Int {
+    /// - Parameter zero: what 0 means, if it is allowed beyond the range.
+    static func count(_ range: ClosedRange<Int>, zero: String? = nil) -> Self {
+        Self(
+            allowed: "a whole number from \(range.lowerBound) to \(range.upperBound)" + orZero("0", zero),
+            format: String.init
+        ) { text in
+            guard let value = Int(text), range.contains(value) || (value == 0 && zero != nil) else { return nil }
+            return value
+        }
+    }
+
+    /// A number of bytes.
+    static func size(_ range: ClosedRange<Int>, multipleOf unit: Int = 1) -> Self {
+        let bounds = "\(ByteSize.format(range.lowerBound)) to \(ByteSize.format(range.upperBound))"
+        let multiple = unit == 1 ? "" : ", a multiple of \(ByteSize.format(unit))"
+        return Self(
+            allowed: "a size from \(bounds)\(multiple)",
+            examples: "65536, 64KiB or 64MB",
+            format: ByteSize.format
+        ) { text in
+            ByteSize.parse(text).flatMap { range.contains($0) && $0 % unit == 0 ? $0 : nil }
+        }
+    }
+}
+
+extension ValueKind where Value == Duration {
+    /// - Parameter zero: what 0 means, if it is allowed beyond the range.
+    static func duration(_ range: ClosedRange<Duration>, zero: String? = nil) -> Self {
+        let bounds = "\(DurationText.format(range.lowerBound)) to \(DurationText.format(range.upperBound))"
+        return Self(
+            allowed: "a duration from \(bounds)\(orZero("0s", zero))",
+            examples: "10s, 500ms or 1h30m",
+            format: DurationText.format
+        ) { text in
+            DurationText.parse(text).flatMap { range.contains($0) || ($0 == .zero && zero != nil) ? $0 : nil }
+        }
+    }
+}
+
+private func orZero(_ zero: String, _ meaning: String?) -> String {
+    meaning.map { ", or \(zero) for \($0)" } ?? ""
+}
+
+extension ValueKind where Value == Double {
+    static func number(_ range: ClosedRange<Double>) -> Self {
+        Self(allowed: "a number from \(range.lowerBound) to \(range.upperBound)", format: { "\($0)" }) { text in
+            // `Double` also reads "nan", "inf" and hexadecimal.
+            guard text.utf8.allSatisfy({ "0123456789.eE+-".utf8.contains($0) }), let value = Double(text) else {
+                return nil
+            }
+            return range.contains(value) ? value : nil
+        }
+    }
+}
+
+extension ValueKind where Value == String {
+    static var name: Self {
+        Self(allowed: "a name of 1 to 64 letters, digits, '-', '_' and '.'", format: { $0 }) { isName($0) ? $0 : nil }
+    }
+
+    static var path: Self {
+        Self(allowed: "a path of 1 to 4096 bytes without control characters", format: { $0 }) { isPath($0) ? $0 : nil }
+    }
+}
+
+extension ValueKind where Value: RawRepresentable<String> & CaseIterable {
+    static var choice: Self {
+        let names = Value.allCases.map(\.rawValue)
+        return Self(
+            allowed: names.dropLast().joined(separator: ", ") + " or " + names[names.count - 1],
+            format: \.rawValue
+        ) {
+            Value(rawValue: $0)
+        }
+    }
+}
+
+extension ValueKind where Value == RegionID {
+    static var region: Self {
+        Self(allowed: "a whole number from 1 to \(Int32.max)", format: { "\($0.rawValue)" }, parse: parseRegion)
+    }
+}
+
+extension ValueKind where Value == HostPort {
+    static var address: Self {
+        Self(allowed: "host:port", examples: "localhost:8080 or [::1]:8080", format: \.description) { HostPort($0) }
+    }
+}
+
+extension ValueKind where Value == String? {
+    static var listenHost: Self {
+        Self(allowed: "auto, localhost or an IP address", examples: "0.0.0.0", format: { $0 ?? "auto" }) {
+            text -> String?? in
+            if text == "auto" { return .some(nil) }
+            let host = HostPort(host: text, port: 0)
+            guard host.isIPAddress || host.isLoopback else { return nil }
+            return .some(text)
+        }
+    }
+}
+
+extension ValueKind where Value == LogOutput {
+    static var logOutput: Self {
+        Self(
+            allowed: "stdout, stderr or the path of a file",
+            format: \.description,
+            parse: { text in
+                switch text {
+                case "stdout": .stdout
+                case "stderr": .stderr
+                default: isPath(text) ? .file(path: text) : nil
+                }
+            }
+        )
+    }
+}
+
+private func isName(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count)
+        && text.unicodeScalars.allSatisfy {
+            $0.isASCII && ($0.properties.isAlphabetic || "0123456789-_.".unicodeScalars.contains($0))
+        }
+}
+
+private func isPath(_ text: String) -> Bool {
+    (1...4096).contains(text.utf8.count) && text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+}
+
+@Sendable private func parseRegion(_ text: String) -> RegionID? {
+    Int32(text).flatMap { $0 >= 1 ? RegionID(rawValue: $0) : nil }
+}
+
+extension ValueKind where Value == [ClusterMember] {
+    static var members: Self {
+        let allowed = "a list of nodes such as [{id: a, address: \"a.example:8080\", region_id: 1}]"
+        return Self(
+            allowed: allowed,
+            format: { members in "[" + members.map(formatMember).joined(separator: ", ") + "]" },
+            checking: { (text) throws(InvalidValue) in
+                guard let items = FlowList.parse(text) else { throw InvalidValue(expected: allowed) }
+                var members: [ClusterMember] = []
+                for (index, item) in items.enumerated() {
+                    members.append(try parseMember(item, number: index + 1))
+                }
+                return members
+            }
+        )
+    }
+}
+
+private func formatMember(_ member: ClusterMember) -> String {
+    "{id: \(member.name), address: \"\(member.address)\", region_id: \(member.region.rawValue)}"
+}
+
+/// Reads one item of `cluster.nodes`. All three fields are needed, and there are no others.
+private func parseMember(_ item: [String: String], number: Int) throws(InvalidValue) -> ClusterMember {
+    let known = ["id", "address", "region_id"]
+    if let stranger = item.keys.sorted().first(where: { !known.contains($0) }) {
+        throw InvalidValue(expected: "only id, address and region_id in node \(number), not \(quoted(stranger))")
+    }
+    func field<Value>(_ name: String, _ kind: ValueKind<Value>) throws(InvalidValue) -> Value {
+        guard let text = item[name] else { throw InvalidValue(expected: "\(name) in node \(number)") }
+        do {
+            return try kind.parse(text)
+        } catch {
+            throw InvalidValue(expected: "\(error.expected) as \(name) of node \(number), not \(quoted(text))")
+        }
+    }
+    return ClusterMember(
+        name: try field("id", .name),
+        address: try field("address", .address),
+        region: try field("region_id", .region)
+    )
+}

@@ -1,0 +1,84 @@
+internal import AtlasCore
+internal import AtlasLog
+internal import AtlasRocksDB
+internal import Logging
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+internal import NIOPosix
+
+/// What a node does by itself from time to time: flush the store so that the log can let go, and collect garbage.
+final class Maintenance: Sendable {
+    private let store: RocksDBStore
+    private let log: DurableLog
+    private let pool: NIOThreadPool
+    private let gcInterval: TimeAmount
+    private let loop: any EventLoop
+    private let logger: Logger
+    private let tasks = NIOLockedValueBox<[RepeatedTask]>([])
+    private let flushedAt = NIOLockedValueBox<UInt64>(0)
+    private let flushLock = NIOLock()
+
+    /// The store is flushed when the log has grown by so many bytes: the most that a restart applies again.
+    static let flushBytes: UInt64 = 256 << 20
+    private static let flushCheckInterval = TimeAmount.seconds(1)
+
+    init(
+        store: RocksDBStore, log: DurableLog, pool: NIOThreadPool, config: AtlasConfiguration, loop: any EventLoop,
+        logger: Logger
+    ) {
+        self.store = store
+        self.log = log
+        self.pool = pool
+        gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.wholeMilliseconds))
+        self.loop = loop
+        self.logger = logger
+    }
+
+    func start(shard: Shard) {
+        let check = loop.scheduleRepeatedTask(
+            initialDelay: Self.flushCheckInterval, delay: Self.flushCheckInterval
+        ) { [self] _ in
+            guard log.statistics().bytesWritten >= flushedAt.withLockedValue({ $0 }) + Self.flushBytes else { return }
+            inBackground("flush") { try $0.flush(shard: shard) }
+        }
+        let collect = loop.scheduleRepeatedTask(initialDelay: gcInterval, delay: gcInterval) { [self] _ in
+            inBackground("garbage collection") { maintenance in
+                let collected = try maintenance.store.collectGarbage(now: Timestamp(milliseconds: SystemClock.wall()))
+                maintenance.logger.debug("collected garbage", metadata: ["result": "\(collected)"])
+            }
+        }
+        tasks.withLockedValue { $0 = [check, collect] }
+    }
+
+    /// When it returns nothing of this is left on the loop. Not to be called there.
+    func stop() {
+        for task in tasks.withLockedValue({ $0 }) {
+            let cancelled = loop.makePromise(of: Void.self)
+            task.cancel(promise: cancelled)
+            try? cancelled.futureResult.wait()
+        }
+        tasks.withLockedValue { $0 = [] }
+    }
+
+    /// Waits for the disk.
+    func flush(shard: Shard) throws {
+        let states = try flushLock.withLock {
+            let written = log.statistics().bytesWritten
+            let states = try store.flush()
+            flushedAt.withLockedValue { $0 = written }
+            return states
+        }
+        for state in states { shard.submit(.event(.flushed(state))) }
+    }
+
+    private func inBackground(_ name: String, _ work: @escaping @Sendable (Maintenance) throws -> Void) {
+        pool.submit { [self] state in
+            guard case .active = state else { return }
+            do {
+                try work(self)
+            } catch {
+                logger.warning("\(name) failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}

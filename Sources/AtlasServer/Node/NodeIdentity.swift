@@ -1,0 +1,43 @@
+internal import AtlasCore
+
+/// Who a data directory belongs to. Written once, when the directory is created, to the store and to the log: a
+/// directory that has lost one of the two is recognised.
+package struct NodeIdentity: Hashable, Sendable {
+    package var clusterID: String
+    package var nodeName: String
+    /// Random; another one after the disk was lost.
+    package var incarnation: UInt64
+
+    package init(clusterID: String, nodeName: String, incarnation: UInt64) {
+        self.clusterID = clusterID
+        self.nodeName = nodeName
+        self.incarnation = incarnation
+    }
+
+    static let systemName = "node_identity"
+    /// Set once log and store both exist and know each other.
+    static let createdName = "node_created"
+
+    func encoded() -> [UInt8] {
+        var writer = ByteWriter()
+        writer.write(Array(clusterID.utf8))
+        writer.write(Array(nodeName.utf8))
+        writer.write(fixed: incarnation)
+        return writer.bytes
+    }
+
+    init(decoding bytes: [UInt8]) throws(CodecError) {
+        var reader = ByteReader(bytes)
+        clusterID = String(decoding: try reader.readBytes(), as: UTF8.self)
+        nodeName = String(decoding: try reader.readBytes(), as: UTF8.self)
+        incarnation = try reader.readFixed()
+        try reader.expectEnd()
+    }
+
+    /// A new identity. The cluster's is a UUID in its usual form.
+    static func make(nodeName: String) -> NodeIdentity {
+        var generator = SystemRandomNumberGenerator()
+        let id = RequestID(milliseconds: SystemClock.wall(), random: (generator.next(), generator.next()))
+        return NodeIdentity(clusterID: id.description, nodeName: nodeName, incarnation: generator.next() | 1)
+    }
+}

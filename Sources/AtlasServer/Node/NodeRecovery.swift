@@ -1,0 +1,172 @@
+internal import AtlasCore
+internal import AtlasLog
+internal import AtlasRocksDB
+internal import Logging
+internal import NIOPosix
+
+/// Brings a data directory to the state in which a node may start: identity checked, log read, chosen entries applied.
+struct NodeRecovery {
+    let config: AtlasConfiguration
+    let store: RocksDBStore
+    let log: DurableLog
+    let logger: Logger
+
+    /// What a node starts from.
+    struct Recovered {
+        var identity: NodeIdentity
+        var core: NodeCore
+        var applier: Applier<RocksDBStore>
+        var milliseconds: UInt64
+        /// What a new node's log begins with; empty where there is a log already.
+        var creation: [LogRecord]
+    }
+
+    /// How many slots are applied in one go while the log is read.
+    private static let applyRun = 512
+
+    /// What reading the log has shown so far.
+    private struct Progress {
+        var identity: NodeIdentity?
+        var tabletConfig: TabletConfig?
+        var recovery: TabletRecovery
+        var clock: Timestamp
+        var records = 0
+    }
+
+    func run(pool: NIOThreadPool, counters: NodeCounters) throws -> Recovered {
+        let began = SystemClock.monotonic()
+        let stored = try storedIdentity()
+        let state = try store.tabletState(of: .first) ?? TabletState(tablet: .first, epoch: 1)
+        let machine = StateMachine(retryWindowMilliseconds: config.cluster.retention.historyTTL.wholeMilliseconds)
+        let isEmpty = state.appliedSlot == .zero
+        let filter = RequestFilter(
+            windowMilliseconds: machine.retryWindow,
+            blindUntil: isEmpty && stored == nil ? 0 : SystemClock.wall() + machine.retryWindow)
+        let applier = Applier(store: store, machine: machine, pool: pool, counters: counters, filter: filter, state: state)
+
+        var progress = Progress(recovery: TabletRecovery(state: state), clock: state.appliedTimestamp)
+        try replayLog(into: &progress, applier: applier)
+        let identity = try checkIdentity(stored: stored, logged: progress.identity, state: state)
+        var creation: [LogRecord] = []
+        if progress.tabletConfig == nil || progress.identity == nil {
+            guard progress.records == 0 else { throw NodeError("the log does not say whose it is") }
+            creation = try create(identity)
+        }
+        let tabletConfig = progress.tabletConfig ?? firstConfig(identity)
+        guard tabletConfig.voters.map(\.incarnation) == [identity.incarnation] else {
+            throw NodeError("the log belongs to another incarnation of this node; restore the data directory as a whole")
+        }
+        if tabletConfig.voters.count == 1, progress.recovery.lacksChosenSlots {
+            throw NodeError(
+                """
+                the log in \(config.node.dataDirectory)/log lacks writes that were acknowledged: a part of it is missing. \
+                Restore it, or remove the data directory to begin anew
+                """)
+        }
+        // The store held this when it was opened, so the log need not.
+        log.truncate(tablet: state.tablet, epoch: state.epoch, through: state.appliedSlot)
+        let replica = TabletReplica(
+            config: tabletConfig, node: config.node.id, limits: Limits(),
+            restored: progress.recovery.finish(applied: applier.state))
+        return Recovered(
+            identity: identity,
+            core: NodeCore(
+                node: config.node.id, tablets: [replica], clock: HybridClock(restoredBound: progress.clock)),
+            applier: applier, milliseconds: (SystemClock.monotonic() - began) / 1_000_000, creation: creation)
+    }
+
+    /// Reads the log once, and applies what was chosen while it is read, so that memory holds the undecided tail alone.
+    private func replayLog(into progress: inout Progress, applier: Applier<RocksDBStore>) throws {
+        var nextReport = SystemClock.monotonic() + 1_000_000_000
+        try log.recover(
+            progress: { done, total in
+                guard SystemClock.monotonic() >= nextReport else { return }
+                nextReport += 1_000_000_000
+                logger.info("recovering", metadata: ["bytes": "\(done)", "of": "\(total)"])
+            },
+            { record, _ in
+                progress.records += 1
+                switch record.kind {
+                case .nodeIdentity: progress.identity = try NodeIdentity(decoding: record.body)
+                case .config: progress.tabletConfig = try TabletConfig(decoding: record.body)
+                default: progress.clock = max(progress.clock, try progress.recovery.replay(record))
+                }
+                if progress.recovery.committedCount >= Self.applyRun {
+                    _ = try applier.run(progress.recovery.takeCommitted(), tier: .disk)
+                }
+            })
+        let rest = progress.recovery.takeCommitted()
+        if !rest.isEmpty { _ = try applier.run(rest, tier: .disk) }
+    }
+
+    // MARK: - Identity
+
+    private func storedIdentity() throws -> NodeIdentity? {
+        guard let bytes = try store.systemValue(NodeIdentity.systemName) else { return nil }
+        let identity = try NodeIdentity(decoding: bytes)
+        guard identity.nodeName == config.node.name else {
+            throw NodeError(
+                """
+                the data directory \(config.node.dataDirectory) belongs to node "\(identity.nodeName)", not to \
+                "\(config.node.name)"; set node.id accordingly or choose another node.data_dir
+                """)
+        }
+        return identity
+    }
+
+    private func checkIdentity(
+        stored: NodeIdentity?, logged: NodeIdentity?, state: TabletState
+    ) throws -> NodeIdentity {
+        let wasCreated = try store.systemValue(NodeIdentity.createdName) != nil
+        switch (stored, logged) {
+        case (nil, nil):
+            guard state.appliedSlot == .zero else { throw NodeError("the store holds data but does not say whose") }
+            return NodeIdentity.make(nodeName: config.node.name)
+        case (let stored?, nil):
+            guard !wasCreated else {
+                throw NodeError(
+                    """
+                    the log in \(config.node.dataDirectory)/log is missing or empty, although this node has been used; \
+                    writes may be lost. Restore the log, or remove the data directory to begin anew
+                    """)
+            }
+            return stored
+        case (nil, _?):
+            throw NodeError(
+                """
+                the store in \(config.node.dataDirectory)/store is missing, although the log has records; restore it, \
+                or remove the data directory to begin anew
+                """)
+        case (let stored?, let logged?):
+            guard stored == logged else {
+                throw NodeError("log and store in \(config.node.dataDirectory) belong to different nodes")
+            }
+            return stored
+        }
+    }
+
+    /// A new directory: the store is told whose it is, then the log, then (by the node) that both exist.
+    private func create(_ identity: NodeIdentity) throws -> [LogRecord] {
+        try store.setSystemValue(NodeIdentity.systemName, identity.encoded(), flush: true)
+        return [
+            LogRecord(kind: .nodeIdentity, tablet: .first, epoch: 1, body: identity.encoded()),
+            LogRecord(kind: .config, tablet: .first, epoch: 1, body: firstConfig(identity).encoded()),
+        ]
+    }
+
+    /// A new node is the one voter of the one tablet.
+    private func firstConfig(_ identity: NodeIdentity) -> TabletConfig {
+        TabletConfig(
+            tablet: .first, epoch: 1, range: .all,
+            voters: [Voter(node: config.node.id, incarnation: identity.incarnation, region: config.node.region)],
+            regionFailures: 0, localThresholdPermille: config.cluster.localThresholdPermille)
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, zero for a negative duration.
+    package var wholeMilliseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        return UInt64(max(0, seconds * 1000 + attoseconds / 1_000_000_000_000_000))
+    }
+}

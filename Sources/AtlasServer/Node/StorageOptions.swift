@@ -1,0 +1,34 @@
+internal import AtlasCore
+internal import AtlasLog
+internal import AtlasRocksDB
+
+// From the configuration to the options of log and store.
+
+extension RocksDBOptions {
+    init(_ config: AtlasConfiguration) {
+        self.init()
+        let storage = config.node.storage
+        retention.versionsMax = config.cluster.retention.numVersions
+        retention.historyMilliseconds = config.cluster.retention.historyTTL.wholeMilliseconds
+        tableBytes = storage.maxTableSize
+        levelOneBytes = storage.levelOneSize
+        blobFileBytes = storage.valueLogFileSize
+        blobBytesMin = storage.minBlobSize
+        garbageRatio = storage.valueLogGCRatio
+        blockCacheBytes = storage.blockCacheSize
+        writeBufferBytes = storage.writeBufferSize
+        writeBuffersBytesMax = max(writeBuffersBytesMax, 3 * storage.writeBufferSize)
+    }
+}
+
+extension LogOptions {
+    init(_ storage: StorageConfig) {
+        self.init()
+        segmentSize = storage.logSegmentSize
+        syncWrites = storage.syncWrites
+        syncIntervalMilliseconds = Int(storage.syncInterval.wholeMilliseconds)
+        diskReserveBytes = UInt64(storage.diskReserve)
+        reserveBytes = min(reserveBytes, segmentSize)
+        payloadCacheBytes = storage.logCacheSize
+    }
+}

@@ -1,0 +1,115 @@
+internal import AtlasCore
+internal import AtlasRPC
+package import Logging
+internal import NIOConcurrencyHelpers
+package import NIOCore
+internal import NIOPosix
+internal import ServiceLifecycle
+
+/// A node that serves gRPC: what `atlas-db start` runs.
+///
+/// Life: `start`, then `run` until it is told to shut down (gracefully: calls in progress are finished, within
+/// `drainTimeout`) or the node fails.
+package final class Server: Sendable {
+    /// How long calls in progress may take to finish at shutdown.
+    package static let drainTimeout = TimeAmount.seconds(10)
+
+    private let node: Node
+    private let rpc: RPCServer
+    private let health: HealthService
+    private let group: MultiThreadedEventLoopGroup
+    private let logger: Logger
+    private let failures: AsyncStream<String>
+    /// Where the server listens.
+    package let address: SocketAddress
+
+    private init(
+        node: Node, rpc: RPCServer, health: HealthService, group: MultiThreadedEventLoopGroup, logger: Logger,
+        failures: AsyncStream<String>, address: SocketAddress
+    ) {
+        self.node = node
+        self.rpc = rpc
+        self.health = health
+        self.group = group
+        self.logger = logger
+        self.failures = failures
+        self.address = address
+    }
+
+    /// Recovers the data directory and begins to listen. When it returns, requests are served.
+    package static func start(_ config: AtlasConfiguration, logger: Logger) async throws -> Server {
+        let threads = config.node.transport.eventLoops
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: threads > 0 ? threads : System.coreCount)
+        let (failures, failure) = AsyncStream.makeStream(of: String.self)
+        do {
+            let node = try await NIOThreadPool.singleton.runIfActive {
+                try Node.open(config, group: group, logger: logger) { failure.yield($0) }
+            }
+            let health = HealthService()
+            let loops = group.makeIterator().map { LoopContext(eventLoop: $0, node: node) }
+            let serving = NIOLockedValueBox<RPCServer?>(nil)
+            let admin = AdminService(node: node, loops: loops) {
+                await serving.withLockedValue { $0 }?.statistics() ?? RPCStatistics()
+            }
+            let service = AtlasDBService(service: KeyValueService(node: node), loops: loops)
+            let rpc = RPCServer(
+                methods: service.methods + health.methods + admin.methods,
+                configuration: RPCServerConfiguration(config.node.transport), group: group)
+            serving.withLockedValue { $0 = rpc }
+            let address: SocketAddress
+            do {
+                address = try await rpc.start(host: config.node.listenHost, port: config.node.listenAddress.port)
+            } catch {
+                await Self.close(node)
+                throw NodeError("cannot listen on \(config.node.listenAddress): \(error)")
+            }
+            health.set(live: true, ready: true)
+            return Server(
+                node: node, rpc: rpc, health: health, group: group, logger: logger, failures: failures,
+                address: address)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    /// Serves until graceful shutdown is triggered or the task is cancelled.
+    /// - Throws: `NodeError` if the node fails; it has stopped serving then.
+    package func run() async throws {
+        let failure: String? = await cancelWhenGracefulShutdown {
+            for await reason in self.failures { return reason }
+            return nil
+        }
+        health.set(live: failure == nil, ready: false)
+        rpc.beginShutdown()
+        if let failure {
+            logger.critical("the node has failed", metadata: ["reason": "\(failure)"])
+            await rpc.close(within: .seconds(1))
+        } else {
+            logger.info("shutting down")
+            await rpc.close(within: Self.drainTimeout)
+        }
+        await Self.close(node)
+        try? await group.shutdownGracefully()
+        if let failure { throw NodeError(failure) }
+    }
+
+    private static func close(_ node: Node) async {
+        _ = try? await NIOThreadPool.singleton.runIfActive { node.close() }
+    }
+}
+
+extension RPCServerConfiguration {
+    init(_ transport: TransportConfig) {
+        self.init()
+        limits.receiveMessageBytesMax = transport.maxRecvMsgSize
+        limits.sendMessageBytesMax = transport.maxSendMsgSize
+        limits.keepAliveTime = .milliseconds(Int64(transport.keepAliveTime.wholeMilliseconds))
+        limits.keepAliveTimeout = .milliseconds(Int64(transport.keepAliveTimeout.wholeMilliseconds))
+        streamsMax = transport.maxConcurrentStream
+        connectionsMax = transport.maxConnections
+        connectionTimeout = .milliseconds(Int64(transport.connectionTimeout.wholeMilliseconds))
+        connectionIdleMax = .milliseconds(Int64(transport.maxConnectionIdle.wholeMilliseconds))
+        connectionAgeMax = .milliseconds(Int64(transport.maxConnectionAge.wholeMilliseconds))
+    }
+}

@@ -1,0 +1,313 @@
+internal import AtlasCore
+package import AtlasProtobuf
+internal import AtlasRocksDB
+internal import NIOCore
+internal import NIOPosix
+
+/// When a call arrived, and until when somebody waits for its answer.
+package struct Arrival: Sendable {
+    /// Monotonic nanoseconds.
+    let time: UInt64
+    let deadline: UInt64
+
+    /// - Parameter timeRemaining: nanoseconds; `nil` is forever.
+    package init(timeRemaining: Int64?) {
+        let now = SystemClock.monotonic()
+        time = now
+        deadline = timeRemaining.map { now + UInt64(max(0, $0)) } ?? .max
+    }
+}
+
+/// What a call gets: its response, or why there is none.
+package typealias ServiceResult<Response: Sendable> = Result<Response, ServiceError>
+
+/// The key-value operations, whichever way a call arrived: by itself, in a session, or from within the process.
+///
+/// Every method is called on the loop of its `LoopContext`, and answers there, at once or later.
+package final class KeyValueService: Sendable {
+    package let node: Node
+    let translation: RequestTranslation
+    let receipts: ReceiptTranslation
+
+    package init(node: Node) {
+        self.node = node
+        translation = RequestTranslation(limits: node.config.cluster.limits)
+        receipts = ReceiptTranslation(config: node.config)
+    }
+}
+
+// MARK: - Get
+
+extension KeyValueService {
+    package func get(
+        _ request: WireGetRequest, _ arrival: Arrival, on loop: LoopContext,
+        respond: @escaping @Sendable (ServiceResult<WireGetResponse>) -> Void
+    ) {
+        let finish: @Sendable (ServiceResult<WireGetResponse>) -> Void = { result in
+            loop.record(.get, result, since: arrival)
+            respond(result)
+        }
+        do throws(ServiceError) {
+            let (key, read) = try translation.get(request)
+            let range = KeyRange(start: key, end: key.successor)
+            try whenReadable(range, read, arrival, on: loop, wantsReceipt: request.wantReceipt) { [self] readable in
+                switch readable {
+                case .success(let point):
+                    readRecord(key, at: read.version, on: loop) { result in
+                        finish(result.map { self.response(to: request, record: $0, point: point, arrival: arrival) })
+                    }
+                case .failure(let error):
+                    finish(.failure(error))
+                }
+            }
+        } catch {
+            finish(.failure(error))
+        }
+    }
+
+    /// Calls back when the state that a read asks for may be read: at once where the core has permitted it.
+    /// - Parameters:
+    ///   - wantsReceipt: ask the core even so.
+    ///   - then: gets the core's word on how the read was served; `nil` where the permit stood in for it.
+    func whenReadable(
+        _ range: KeyRange, _ read: RequestTranslation.Read, _ arrival: Arrival, on loop: LoopContext,
+        wantsReceipt: Bool, then: @escaping @Sendable (ServiceResult<ReadPoint?>) -> Void
+    ) throws(ServiceError) {
+        let permitted = node.permit.isValid()
+        if read.minVersion > node.permit.applied && permitted {
+            throw .versionInFuture(Int64(read.minVersion.rawValue), newest: node.permit.applied)
+        }
+        if permitted && !wantsReceipt && (read.version ?? .zero) <= node.permit.applied { return then(.success(nil)) }
+        let request = ReadRequest(range: range, version: read.version, deadline: arrival.deadline)
+        loop.submit(
+            .read(
+                request,
+                Responder(outbox: loop.outbox) { outcome in
+                    switch outcome {
+                    case .readAt(let point): then(.success(point))
+                    case .refused(let refusal): then(.failure(ServiceError(refusal)))
+                    case .unavailable(let reason): then(.failure(ServiceError(reason)))
+                    case .written: preconditionFailure("a read is not answered like a write")
+                    }
+                }))
+    }
+
+    /// Reads a record, inline if memory has it.
+    private func readRecord(
+        _ key: Key, at version: Timestamp?, on loop: LoopContext,
+        then: @escaping @Sendable (ServiceResult<Record?>) -> Void
+    ) {
+        let node = node
+        node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
+            let record =
+                if let version { try node.store.record(of: key, at: version, tier: tier) } else {
+                    try node.store.record(of: key, tier: tier)
+                }
+            let now = version?.milliseconds ?? SystemClock.wall()
+            return record.flatMap { $0.isExpired(at: now) ? nil : $0 }
+        } then: { result in
+            then(result)
+        }
+    }
+
+    private func response(
+        to request: WireGetRequest, record: Record?, point: ReadPoint?, arrival: Arrival
+    ) -> WireGetResponse {
+        var response = WireGetResponse()
+        if let record {
+            response.found = true
+            response.value = record.value
+            response.version = Int64(record.version.rawValue)
+        }
+        response.receipt = point.map { receipts.read($0.receipt, arrival) }
+        return response
+    }
+}
+
+extension Node {
+    /// Runs a read of the store inline if memory suffices, otherwise on a thread that may wait; calls back on the loop.
+    func readingStore<Value: Sendable>(
+        on loop: any EventLoop, _ read: @escaping @Sendable (ReadTier) throws(StoreError) -> Value,
+        then: @escaping @Sendable (ServiceResult<Value>) -> Void
+    ) {
+        do throws(StoreError) {
+            then(.success(try read(.memory)))
+        } catch .notInMemory {
+            counters.noteDiskRead()
+            pool.submit { _ in
+                let result: ServiceResult<Value>
+                do throws(StoreError) {
+                    result = .success(try read(.disk))
+                } catch {
+                    result = .failure(ServiceError(error))
+                }
+                loop.execute { then(result) }
+            }
+        } catch {
+            then(.failure(ServiceError(error)))
+        }
+    }
+}
+
+// MARK: - Writes
+
+extension KeyValueService {
+    package func put(
+        _ request: WirePutRequest, _ arrival: Arrival, on loop: LoopContext,
+        respond: @escaping @Sendable (ServiceResult<WirePutResponse>) -> Void
+    ) {
+        let command: Command
+        do throws(ServiceError) {
+            command = try translation.put(request)
+        } catch {
+            loop.record(.put, .error, since: arrival)
+            return respond(.failure(error))
+        }
+        let wantsReceipt = request.wantReceipt
+        write(command, .put, arrival, on: loop) { [receipts] result in
+            respond(
+                result.map { result, receipt in
+                    WirePutResponse(
+                        command.operations[0], result, receipt: wantsReceipt ? receipts.write(receipt, arrival) : nil)
+                })
+        }
+    }
+
+    package func delete(
+        _ request: WireDeleteRequest, _ arrival: Arrival, on loop: LoopContext,
+        respond: @escaping @Sendable (ServiceResult<WireDeleteResponse>) -> Void
+    ) {
+        let command: Command
+        do throws(ServiceError) {
+            command = try translation.delete(request)
+        } catch {
+            loop.record(.delete, .error, since: arrival)
+            return respond(.failure(error))
+        }
+        let wantsReceipt = request.wantReceipt
+        write(command, .delete, arrival, on: loop) { [receipts] result in
+            respond(
+                result.map { result, receipt in
+                    WireDeleteResponse(
+                        command.operations[0], result, receipt: wantsReceipt ? receipts.write(receipt, arrival) : nil)
+                })
+        }
+    }
+
+    package func batch(
+        _ request: WireBatchRequest, _ arrival: Arrival, on loop: LoopContext,
+        respond: @escaping @Sendable (ServiceResult<WireBatchResponse>) -> Void
+    ) {
+        let command: Command
+        do throws(ServiceError) {
+            command = try translation.batch(request)
+        } catch {
+            loop.record(.batch, .error, since: arrival)
+            return respond(.failure(error))
+        }
+        let wantsReceipt = request.wantReceipt
+        let finish: @Sendable (ServiceResult<(CommandResult, Receipt?)>) -> Void = { [receipts] result in
+            respond(
+                result.map { result, receipt in
+                    WireBatchResponse(
+                        command, result, receipt: wantsReceipt ? receipt.map { receipts.write($0, arrival) } : nil)
+                })
+        }
+        if command.isReadOnly {
+            readBatch(command, arrival, on: loop, wantsReceipt: wantsReceipt, then: finish)
+        } else {
+            write(command, .batch, arrival, on: loop) { result in
+                finish(result.map { ($0.0, $0.1) })
+            }
+        }
+    }
+
+    /// A batch that writes nothing reads one snapshot, and needs no log.
+    private func readBatch(
+        _ command: Command, _ arrival: Arrival, on loop: LoopContext, wantsReceipt: Bool,
+        then: @escaping @Sendable (ServiceResult<(CommandResult, Receipt?)>) -> Void
+    ) {
+        let finish: @Sendable (ServiceResult<(CommandResult, Receipt?)>) -> Void = { result in
+            loop.record(.batch, result, since: arrival)
+            then(result)
+        }
+        let range = KeyRange(start: command.operations.first?.key ?? Key([0]), end: nil)
+        let newest = RequestTranslation.Read(version: nil, minVersion: .zero)
+        do throws(ServiceError) {
+            try whenReadable(range, newest, arrival, on: loop, wantsReceipt: wantsReceipt) { [node] readable in
+                switch readable {
+                case .success(let point):
+                    let snapshot = node.store.snapshot()
+                    node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
+                        try StateMachine.evaluate(command, now: SystemClock.wall()) { key throws(StoreError) in
+                            try snapshot.record(of: key, at: nil, tier: tier)
+                        }
+                    } then: { result in
+                        finish(result.map { ($0, point?.receipt) })
+                    }
+                case .failure(let error):
+                    finish(.failure(error))
+                }
+            }
+        } catch {
+            finish(.failure(error))
+        }
+    }
+
+    private func write(
+        _ command: Command, _ kind: OperationKind, _ arrival: Arrival, on loop: LoopContext,
+        then: @escaping @Sendable (ServiceResult<(CommandResult, Receipt)>) -> Void
+    ) {
+        if let overload = node.overload(for: command) {
+            loop.record(kind, .error, since: arrival)
+            return then(.failure(ServiceError(overload)))
+        }
+        loop.submit(
+            .write(
+                WriteRequest(command: command, deadline: arrival.deadline),
+                Responder(outbox: loop.outbox) { outcome in
+                    let result = Self.result(of: outcome)
+                    loop.record(kind, result, since: arrival)
+                    then(result)
+                }))
+    }
+
+    private static func result(of outcome: Outcome) -> ServiceResult<(CommandResult, Receipt)> {
+        switch outcome {
+        case .written(.requestIDExpired, _): .failure(.requestIDExpired)
+        case .written(let result, let receipt): .success((result, receipt))
+        case .refused(let refusal): .failure(ServiceError(refusal))
+        case .unavailable(let reason): .failure(ServiceError(reason))
+        case .readAt: preconditionFailure("a write is not answered like a read")
+        }
+    }
+}
+
+extension Command {
+    fileprivate var isReadOnly: Bool {
+        !operations.contains(where: \.isWrite)
+    }
+}
+
+// MARK: - Counting
+
+extension LoopContext {
+    func record(_ kind: OperationKind, _ ending: OperationStatistics.Ending, since arrival: Arrival) {
+        statistics.record(kind, ending, nanoseconds: SystemClock.monotonic() - arrival.time)
+    }
+
+    func record<Response>(_ kind: OperationKind, _ result: ServiceResult<Response>, since arrival: Arrival) {
+        switch result {
+        case .success: record(kind, .ok, since: arrival)
+        case .failure: record(kind, .error, since: arrival)
+        }
+    }
+
+    func record<Extra>(_ kind: OperationKind, _ result: ServiceResult<(CommandResult, Extra)>, since arrival: Arrival) {
+        switch result {
+        case .success((.conditionFailed, _)): record(kind, .conditionFailed, since: arrival)
+        case .success: record(kind, .ok, since: arrival)
+        case .failure: record(kind, .error, since: arrival)
+        }
+    }
+}

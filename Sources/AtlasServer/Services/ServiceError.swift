@@ -1,0 +1,143 @@
+internal import AtlasCore
+package import AtlasProtobuf
+package import AtlasRPC
+
+/// Why a call failed: a gRPC status with its machine-readable detail. A class, because errors are rare and their details
+/// large, and results are passed by value on the path of every request.
+package final class ServiceError: Error, Sendable {
+    package let status: RPCCode
+    package let detail: Atlas_ErrorDetail
+
+    package init(
+        _ status: RPCCode, _ code: Atlas_ErrorCode, _ message: String, with fill: (inout Atlas_ErrorDetail) -> Void = { _ in }
+    ) {
+        self.status = status
+        var detail = Atlas_ErrorDetail()
+        detail.code = code
+        detail.message = message
+        fill(&detail)
+        self.detail = detail
+    }
+
+    /// As the status of a call of its own.
+    package var rpcStatus: RPCStatus {
+        RPCStatus(status, detail.message, details: detail.statusDetails(status: Int32(status.rawValue)))
+    }
+}
+
+// MARK: - What a client did wrong
+
+extension ServiceError {
+    static func malformed(_ error: WireError) -> ServiceError {
+        ServiceError(.invalidArgument, .malformedMessage, "the message cannot be decoded: \(error)")
+    }
+
+    static func invalid(_ message: String, code: Atlas_ErrorCode = .invalidArgument) -> ServiceError {
+        ServiceError(.invalidArgument, code, message)
+    }
+
+    static func unknownValue(_ field: String, _ value: Int) -> ServiceError {
+        ServiceError(.invalidArgument, .unknownValue, "\(field) has the value \(value), which this server does not know")
+    }
+
+    static func limit(
+        _ code: Atlas_ErrorCode, _ what: String, name: String, actual: Int, allowed: Int
+    ) -> ServiceError {
+        ServiceError(.invalidArgument, code, "\(what): \(actual), at most \(allowed) (\(name))") {
+            $0.limitName = name
+            $0.limitActual = UInt64(actual)
+            $0.limitAllowed = UInt64(allowed)
+        }
+    }
+
+    static let requestIDExpired = ServiceError(
+        .invalidArgument, .requestIDExpired,
+        """
+        the request id is older than the time for which retries are recognised, or from the future (check the client's \
+        clock); nothing was changed by this attempt
+        """)
+
+    static func versionInFuture(_ version: Int64, newest: Timestamp) -> ServiceError {
+        ServiceError(
+            .outOfRange, .versionInFuture, "version \(version) is in the future; the newest state is \(newest.rawValue)"
+        ) {
+            $0.newestVersion = Int64(newest.rawValue)
+        }
+    }
+}
+
+// MARK: - What the node cannot do
+
+extension ServiceError {
+    static let cancelled = ServiceError(.cancelled, .cancelled, "the call was cancelled")
+
+    static let deadlineExceeded = ServiceError(
+        .deadlineExceeded, .deadlineExceeded, "the deadline passed before the call was served")
+
+    convenience init(_ overload: Overload) {
+        switch overload {
+        case .diskFull(let free, let reserve):
+            self.init(
+                .resourceExhausted, .diskFull,
+                """
+                the node's disk has \(free >> 20) MiB left and keeps \(reserve >> 20) MiB in reserve \
+                (storage.disk_reserve); reads and deletes go on, writes when there is space again
+                """
+            ) { $0.retryAfterMs = 1_000 }
+        case .storeBehind(let retryAfter):
+            self.init(
+                .resourceExhausted, .overloaded, "the storage engine is behind with its compactions; retry later"
+            ) { $0.retryAfterMs = retryAfter }
+        }
+    }
+
+    convenience init(_ unavailable: NodeUnavailable) {
+        switch unavailable {
+        case .starting:
+            self.init(.unavailable, .starting, "the node is starting") { $0.retryAfterMs = 100 }
+        case .closing:
+            self.init(.unavailable, .shuttingDown, "the node is shutting down") { $0.outcomeUnknown = true }
+        case .failed(let reason):
+            self.init(.dataLoss, .dataLoss, "the node has stopped: \(reason)") { $0.outcomeUnknown = true }
+        }
+    }
+
+    convenience init(_ refusal: Refusal) {
+        switch refusal {
+        case .noSuchTablet:
+            self.init(.unavailable, .noOwner, "no tablet of this node holds the key")
+        case .notOwner:
+            self.init(.unavailable, .noOwner, "the tablet has no owner at the moment") { $0.retryAfterMs = 50 }
+        case .overloaded(let what):
+            self.init(.resourceExhausted, .overloaded, "\(what); retry later") { $0.retryAfterMs = 50 }
+        case .deadlineExceeded:
+            self.init(.deadlineExceeded, .deadlineExceeded, "the deadline passed before the call was served")
+        case .outcomeUnknown:
+            self.init(
+                .unavailable, .noOwner, "ownership was lost; retry with the same request id to settle the outcome"
+            ) { $0.outcomeUnknown = true }
+        case .versionInFuture(let now):
+            self.init(.outOfRange, .versionInFuture, "the version is in the future; the newest is \(now.rawValue)") {
+                $0.newestVersion = Int64(now.rawValue)
+            }
+        }
+    }
+
+    convenience init(_ error: StoreError) {
+        switch error {
+        case .versionNotRetained(let oldest):
+            self.init(
+                .outOfRange, .versionNotRetained,
+                "the version is no longer retained; the oldest that can be read is \(oldest.rawValue)"
+            ) { $0.oldestVersion = Int64(oldest.rawValue) }
+        case .diskFull(let what):
+            self.init(.resourceExhausted, .diskFull, "the disk is full: \(what)") { $0.retryAfterMs = 1_000 }
+        case .corrupt(let what):
+            self.init(.dataLoss, .dataLoss, "stored data is damaged: \(what)")
+        case .failed(let what):
+            self.init(.internal, .internal, "the storage engine failed: \(what)")
+        case .notInMemory, .writeStalled:
+            self.init(.internal, .internal, "the storage engine would have had to wait")
+        }
+    }
+}

@@ -1,0 +1,210 @@
+internal import AtlasCore
+internal import AtlasProtobuf
+internal import AtlasRPC
+internal import NIOCore
+
+/// `Session`: many calls on one stream, answered in the order in which they are done. What becomes ready in one turn of
+/// the loop leaves in one message.
+///
+/// `@unchecked Sendable`: confined to the event loop of its call.
+final class SessionStream: RPCStreamHandler, @unchecked Sendable {
+    /// Calls in progress; more are refused.
+    static let callsMax = 4_096
+    /// Answers are sent once they have so many bytes, even within a turn.
+    private static let messageBytes = 64 << 10
+
+    private let call: RPCServerCall
+    private let service: KeyValueService
+    private let loop: LoopContext
+    private var inProgress: [UInt64: SessionScan?] = [:]
+    private var answers = ByteBuffer()
+    private var isFlushArranged = false
+    private var isHalfClosed = false
+
+    init(_ call: RPCServerCall, service: KeyValueService, loop: LoopContext) {
+        self.call = call
+        self.service = service
+        self.loop = loop
+        loop.sessions += 1
+    }
+
+    deinit {
+        let loop = loop
+        loop.eventLoop.execute { loop.sessions -= 1 }
+    }
+
+    func received(_ message: ByteBuffer) {
+        var calls = WireSessionCalls(decoding: message)
+        do throws(WireError) {
+            // The answers to the first calls of a message may have ended the session.
+            while call.isOpen, let next = try calls.next() {
+                receive(next)
+            }
+        } catch {
+            call.finish(ServiceError.malformed(error).rpcStatus)
+        }
+    }
+
+    func halfClosed() {
+        isHalfClosed = true
+        finishIfDone()
+    }
+
+    func cancelled(_ status: RPCStatus) {
+        for case let scan? in inProgress.values { scan.cancel() }
+        inProgress.removeAll()
+    }
+
+    func writable() {
+        call.resumeReading()
+    }
+}
+
+// MARK: - Calls
+
+extension SessionStream {
+    private func receive(_ next: WireSessionCall) {
+        switch next.body {
+        case .cancel:
+            if let scan = inProgress[next.id] ?? nil {
+                scan.cancel()
+                answer(next.id, .failure(.cancelled) as ServiceResult<WireSessionScanEnd>) { .scanEnd($0) }
+            }
+        case .credit(let messages):
+            (inProgress[next.id] ?? nil)?.credit(messages)
+        case nil:
+            refuse(next.id, .invalid("the session call is of no kind that this server knows", code: .unknownValue))
+        case .get, .put, .delete, .batch, .scan:
+            guard inProgress[next.id] == nil else {
+                return refuse(next.id, .invalid("a call with this id is in progress", code: .callIDInUse))
+            }
+            guard inProgress.count < Self.callsMax else {
+                return refuse(
+                    next.id,
+                    ServiceError(
+                        .resourceExhausted, .tooManyCalls,
+                        "the session has \(Self.callsMax) calls in progress, which is the most it may have"))
+            }
+            inProgress[next.id] = .some(nil)
+            begin(next)
+        }
+    }
+
+    private func begin(_ next: WireSessionCall) {
+        let id = next.id
+        let arrival = arrival(timeout: next.timeout)
+        switch next.body {
+        case .get(let request):
+            service.get(request, arrival, on: loop) { self.answer(id, $0) { .get($0) } }
+        case .put(let request):
+            service.put(request, arrival, on: loop) { self.answer(id, $0) { .put($0) } }
+        case .delete(let request):
+            service.delete(request, arrival, on: loop) { self.answer(id, $0) { .delete($0) } }
+        case .batch(let request):
+            service.batch(request, arrival, on: loop) { self.answer(id, $0) { .batch($0) } }
+        case .scan(let request):
+            let scan = SessionScan(id: id, session: self)
+            inProgress[id] = scan
+            scan.start(request, arrival, service: service, loop: loop)
+        case .cancel, .credit, nil:
+            preconditionFailure("no call of its own")
+        }
+    }
+
+    private func arrival(timeout milliseconds: UInt64) -> Arrival {
+        let stream = call.timeRemaining?.nanoseconds
+        guard milliseconds > 0 else { return Arrival(timeRemaining: stream) }
+        let own = Int64(clamping: min(milliseconds, UInt64(Int64.max) / 1_000_000) * 1_000_000)
+        return Arrival(timeRemaining: min(own, stream ?? .max))
+    }
+}
+
+// MARK: - Answers
+
+extension SessionStream {
+    /// The final answer of a call.
+    fileprivate func answer<Response>(
+        _ id: UInt64, _ result: ServiceResult<Response>, _ body: (Response) -> WireSessionAnswer.Body
+    ) {
+        guard inProgress.removeValue(forKey: id) != nil else { return }
+        switch result {
+        case .success(let response): append(WireSessionAnswer(id: id, body(response)))
+        case .failure(let error): refuse(id, error)
+        }
+        finishIfDone()
+    }
+
+    private func refuse(_ id: UInt64, _ error: ServiceError) {
+        append(
+            WireSessionAnswer(
+                id: id, .error(WireSessionError(status: Int32(error.status.rawValue), detail: error.detail))))
+    }
+
+    fileprivate func append(_ answer: WireSessionAnswer) {
+        answer.append(to: &answers)
+        if answers.readableBytes >= Self.messageBytes { return flush() }
+        guard !isFlushArranged else { return }
+        isFlushArranged = true
+        loop.eventLoop.execute {
+            self.isFlushArranged = false
+            self.flush()
+        }
+    }
+
+    private func flush() {
+        guard call.isOpen else { return answers.clear() }
+        guard answers.readableBytes > 0 else { return }
+        // A client that does not read its answers makes no further calls.
+        if !call.send(RPCMessage(answers)) { call.pauseReading() }
+        answers.clear()
+    }
+
+    private func finishIfDone() {
+        guard isHalfClosed, inProgress.isEmpty else { return }
+        flush()
+        call.finish()
+    }
+}
+
+/// A scan within a session: it sends as many messages as the client gives it credit for.
+private final class SessionScan: ScanTask.Sink {
+    private static let creditAtFirst = 4
+
+    private let id: UInt64
+    private unowned let session: SessionStream
+    private var task: ScanTask?
+    private var credit = SessionScan.creditAtFirst
+
+    init(id: UInt64, session: SessionStream) {
+        self.id = id
+        self.session = session
+    }
+
+    func start(_ request: WireScanRequest, _ arrival: Arrival, service: KeyValueService, loop: LoopContext) {
+        let task = ScanTask(request, arrival, service: service, on: loop, sink: self)
+        self.task = task
+        task.start()
+    }
+
+    func credit(_ messages: UInt32) {
+        credit = min(credit + Int(messages), Int(UInt32.max))
+        task?.resume()
+    }
+
+    func cancel() {
+        task?.cancel()
+    }
+
+    var room: Int {
+        credit
+    }
+
+    func send(_ response: WireScanResponse) {
+        credit -= 1
+        session.append(WireSessionAnswer(id: id, .scan(response)))
+    }
+
+    func finish(_ result: ServiceResult<WireSessionScanEnd>) {
+        session.answer(id, result) { .scanEnd($0) }
+    }
+}

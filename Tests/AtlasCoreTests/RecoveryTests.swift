@@ -1,0 +1,185 @@
+import AtlasCore
+import Testing
+
+/// What a restart makes of the log.
+struct RecoveryTests {
+    /// An acceptor takes whatever three owners may send; at any moment the log alone gives back what it has promised and
+    /// accepted, and at most the commits that it knew.
+    @Test(arguments: 0..<40)
+    func theLogHoldsThePromises(seed: Int) throws {
+        var random = Random(seed: UInt64(seed))
+        let machine = StateMachine(retryWindowMilliseconds: 60_000)
+        let config = config(nodesByRegion: [3])
+        let restored = TabletRecovery(state: emptyState()).finish(applied: emptyState())
+        let replica = TabletReplica(config: config, node: nodeID(2), limits: Limits(), restored: restored)
+        var core = NodeCore(node: nodeID(2), tablets: [replica], clock: HybridClock(restoredBound: .zero))
+        var log: [LogRecord] = []
+        var owner = SeededOwner()
+        for _ in 0..<200 {
+            let (message, sender) = owner.next(&random)
+            var effects: [Effect] = []
+            let envelope = Envelope(tablet: .first, epoch: 1, message: message)
+            core.step(.message(envelope, from: sender), now: Instant(monotonic: 0, wall: 1_000), effects: &effects)
+            for case .append(let record, _, _) in effects { log.append(record) }
+            guard random.chance(10) else { continue }
+            try compare(log, with: core.tablets[0], machine, random.below(4))
+        }
+    }
+
+    private func compare(
+        _ log: [LogRecord],
+        with live: TabletReplica,
+        _ machine: StateMachine,
+        _ flushes: Int
+    ) throws {
+        let store = MemoryStore()
+        var filter = RequestFilter(bits: 64, windowMilliseconds: 60_000, blindUntil: 0)
+        var state = emptyState()
+        var recovery = TabletRecovery(state: state)
+        for (index, record) in log.enumerated() {
+            _ = try recovery.replay(record)
+            // Taken while the log is read, now and then, or all at the end: it makes no difference.
+            guard flushes > 0 && index % flushes == 0 || index == log.count - 1 else { continue }
+            let count = recovery.committedCount
+            let entries = recovery.takeCommitted()
+            #expect(entries.count == count && recovery.committedCount == 0)
+            let outcome = try machine.apply(entries, to: state, in: store, filter: &filter, tier: .memory)
+            try store.commit(outcome.writes, tier: .memory)
+            state = outcome.state
+        }
+        let restored = recovery.finish(applied: state)
+        #expect(restored.promised == live.promised)
+        #expect(restored.commitPoint <= live.commitPoint)
+        #expect(restored.window.base == restored.commitPoint)
+        // The end that is certain here and there alike; where the live replica knew a slot as chosen it may have
+        // refused to store it again under a higher ballot.
+        for number in restored.commitPoint.rawValue + 1..<max(live.window.last.rawValue, restored.window.last.rawValue)
+            + 1
+        {
+            let held = restored.window[slot(number)]
+            if slot(number) > live.commitPoint {
+                #expect(held == live.window[slot(number)], "slot \(number)")
+            } else {
+                #expect(held?.payload == live.window[slot(number)]?.payload, "slot \(number)")
+            }
+        }
+    }
+
+    @Test func damagedRecordsAreRefused() {
+        for kind in [LogRecord.Kind.promise, .entries, .clockBound] {
+            var recovery = TabletRecovery(state: emptyState())
+            let record = LogRecord(kind: kind, tablet: .first, epoch: 1, body: [0xFF])
+            #expect(throws: CodecError.self, "\(kind)") { try recovery.replay(record) }
+        }
+        var writer = ByteWriter()
+        writer.write(.max)
+        for body in [writer.bytes] {
+            var recovery = TabletRecovery(state: emptyState())
+            let record = LogRecord(kind: .clockBound, tablet: .first, epoch: 1, body: body)
+            #expect(throws: CodecError.self) { try recovery.replay(record) }
+        }
+    }
+
+    @Test func recordsOfOthersChangeNothing() throws {
+        var recovery = TabletRecovery(state: emptyState())
+        let body = PromiseBody(ballot: ballot(7, 1), clock: stamp(5)).encoded()
+        let foreign = LogRecord(kind: .promise, tablet: .first, epoch: 2, body: body)
+        #expect(try recovery.replay(foreign) == .zero)
+        for kind in LogRecord.Kind.allCases where ![.promise, .entries, .clockBound].contains(kind) {
+            #expect(try recovery.replay(LogRecord(kind: kind, tablet: .first, epoch: 1, body: [1, 2, 3])) == .zero)
+        }
+        let restored = recovery.finish(applied: emptyState())
+        #expect(restored.promised == .zero && restored.commitPoint == .zero)
+    }
+
+    /// The clock begins above everything that the log states.
+    @Test func everyStampCounts() throws {
+        var recovery = TabletRecovery(state: emptyState())
+        let promise = PromiseBody(ballot: ballot(1, 1), clock: stamp(5)).encoded()
+        #expect(try recovery.replay(LogRecord(kind: .promise, tablet: .first, epoch: 1, body: promise)) == stamp(5))
+        let commands = Payload.commands([Command(operations: [put("a", "1")]), Command(operations: [put("b", "1")])])
+        let entry = Entry(slot: slot(1), ballot: ballot(1, 1), stamp: stamp(7), payload: commands)
+        let entries = EntriesBody(ballot: ballot(1, 1), commitPoint: .zero, entries: [entry]).encoded()
+        #expect(try recovery.replay(LogRecord(kind: .entries, tablet: .first, epoch: 1, body: entries)) == stamp(7, 1))
+        var writer = ByteWriter()
+        writer.write(stamp(9).rawValue)
+        let bound = LogRecord(kind: .clockBound, tablet: .first, epoch: 1, body: writer.bytes)
+        #expect(try recovery.replay(bound) == stamp(9))
+    }
+
+    /// The store may be ahead of the log: what was applied was flushed before the log's last records were synced.
+    @Test func aStoreAheadOfTheLogWins() throws {
+        var state = emptyState()
+        state.appliedSlot = slot(3)
+        state.appliedTimestamp = stamp(30)
+        var recovery = TabletRecovery(state: state)
+        for number in 1...2 as ClosedRange<UInt64> {
+            let entry = Entry(
+                slot: slot(number),
+                ballot: ballot(1, 1),
+                stamp: stamp(number * 10),
+                payload: .noOperation
+            )
+            let body = EntriesBody(ballot: ballot(1, 1), commitPoint: slot(number - 1), entries: [entry])
+            _ = try recovery.replay(LogRecord(kind: .entries, tablet: .first, epoch: 1, body: body.encoded()))
+        }
+        #expect(recovery.takeCommitted().isEmpty)
+        let restored = recovery.finish(applied: state)
+        #expect(restored.commitPoint == slot(3) && restored.window.last == slot(3))
+        #expect(restored.promised == ballot(1, 1))
+    }
+}
+
+/// Owners one after the other, as one acceptor sees them: each carries on from what was chosen, and proposes slots in
+/// order; messages are repeated, left out and late.
+private struct SeededOwner {
+    private var current = ballot(1, 1)
+    private var nextSlot: UInt64 = 1
+    private var chosen: [Entry] = []
+    private var sent: [(Message, NodeID)] = []
+    private var clock: UInt64 = 1_000
+
+    mutating func next(_ random: inout Random) -> (Message, NodeID) {
+        if !sent.isEmpty, random.chance(20) { return sent[random.below(sent.count)] }
+        let message: Message
+        if random.chance(5) {
+            let node = [1, 3][random.below(2)] as UInt64
+            current = ballot(current.counter + 1, node)
+            nextSlot = UInt64(chosen.count) + 1
+            message = .prepare(ballot: current, above: slot(UInt64(random.below(chosen.count + 1))))
+        } else {
+            let count = UInt64(1 + random.below(3))
+            let entries = (nextSlot..<nextSlot + count).map { entry($0, &random) }
+            nextSlot += count
+            while chosen.count < Int(nextSlot) - 4 {
+                let next = entries.first { $0.slot.rawValue == UInt64(chosen.count) + 1 } ?? proposed(chosen.count + 1)
+                chosen.append(next)
+            }
+            message = .accept(
+                EntriesBody(ballot: current, commitPoint: slot(UInt64(chosen.count)), entries: entries)
+            )
+        }
+        let pair = (message, current.node)
+        sent.append(pair)
+        // A message that is lost may still come late.
+        return random.chance(10) ? sent[random.below(sent.count)] : pair
+    }
+
+    private func proposed(_ number: Int) -> Entry {
+        for case (.accept(let body), _) in sent.reversed() where body.ballot == current {
+            if let entry = body.entries.first(where: { $0.slot.rawValue == UInt64(number) }) { return entry }
+        }
+        preconditionFailure("slots are proposed in order")
+    }
+
+    private mutating func entry(_ number: UInt64, _ random: inout Random) -> Entry {
+        clock += 1
+        let operations = [put("k", "\(random.below(100))")]
+        return Entry(
+            slot: slot(number),
+            ballot: current,
+            stamp: stamp(clock),
+            payload: random.chance(20) ? .noOperation : .commands([Command(operations: operations)])
+        )
+    }
+}

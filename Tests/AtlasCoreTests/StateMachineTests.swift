@@ -1,0 +1,231 @@
+import AtlasCore
+import Testing
+
+/// The state machine over a real store against a naive model, and against itself in other run lengths.
+struct StateMachineTests {
+    private static let retention = RetentionPolicy(versionsMax: 2, historyMilliseconds: Workload.window)
+
+    /// A state machine with all that belongs to it.
+    private struct Replica {
+        let machine = StateMachine(retryWindowMilliseconds: Workload.window)
+        let store = MemoryStore(retention: StateMachineTests.retention)
+        var filter = RequestFilter(bits: 1 << 12, windowMilliseconds: Workload.window, blindUntil: 0)
+        var state = emptyState()
+
+        mutating func apply(_ entries: some Sequence<Entry>) throws -> [[CommandResult]] {
+            let outcome = try machine.apply(Array(entries), to: state, in: store, filter: &filter, tier: .memory)
+            try store.commit(outcome.writes, tier: .memory)
+            state = outcome.state
+            return outcome.results
+        }
+
+        /// The process ends and another begins: the filter is empty, and blind.
+        mutating func restart() {
+            filter = RequestFilter(
+                bits: 1 << 12,
+                windowMilliseconds: Workload.window,
+                blindUntil: state.appliedTimestamp.milliseconds + Workload.window
+            )
+        }
+    }
+
+    @Test(arguments: 0..<60)
+    func agreesWithTheModel(seed: Int) throws {
+        var random = Random(seed: UInt64(seed))
+        var workload = Workload(seed: UInt64(seed))
+        var model = NaiveStateMachine(window: Workload.window)
+        var replica = Replica()
+        for _ in 0..<150 {
+            let run = (0...random.below(6)).map { _ in workload.entry() }
+            let results = try replica.apply(run)
+            for (entry, answers) in zip(run, results) {
+                guard case .commands(let commands) = entry.payload else { continue }
+                try #require(answers.count == commands.count)
+                for (index, command) in commands.enumerated() {
+                    let expected = model.apply(command, stamp: entry.stamp.advanced(by: UInt64(index)))
+                    try #require(answers[index] == expected, "\(Notation.text(entry)), command \(index)")
+                }
+            }
+            #expect(replica.state.appliedSlot == run.last!.slot)
+            #expect(replica.state.appliedTimestamp == run.last!.lastStamp)
+            #expect(try replica.store.tabletState(of: .first) == replica.state)
+            if random.chance(10) { replica.restart() }
+            if random.chance(10) { replica.store.collectGarbage(now: replica.state.appliedTimestamp) }
+            try compare(replica, model, &random)
+        }
+    }
+
+    /// Every key now, and at a version that is still retained.
+    private func compare(_ replica: Replica, _ model: NaiveStateMachine, _ random: inout Random) throws {
+        let newest = replica.state.appliedTimestamp
+        let back = newest.minus(milliseconds: UInt64(random.below(Int(Workload.window))))
+        let versions = [newest, max(replica.store.watermark, back)]
+        for name in ["a", "b", "c", "d"] {
+            for version in versions {
+                let stored = try replica.store.record(of: key(name), at: version, tier: .memory)
+                let live = { (record: Record?) in record.flatMap { $0.isExpired(at: version.milliseconds) ? nil : $0 } }
+                #expect(live(stored) == live(model.record(of: key(name), at: version)), "\(name) at \(version)")
+            }
+        }
+    }
+
+    /// Replicas apply the same entries in runs of other lengths, restart and collect garbage at other times.
+    @Test(arguments: 100..<120)
+    func replicasAgreeWhateverTheRuns(seed: Int) throws {
+        var random = Random(seed: UInt64(seed))
+        var workload = Workload(seed: UInt64(seed))
+        let entries = (0..<300).map { _ in workload.entry() }
+        var single = Replica()
+        var hashes: [UInt64] = [0]
+        var results: [[CommandResult]] = []
+        for entry in entries {
+            results += try single.apply([entry])
+            hashes.append(single.state.stateHash)
+        }
+        #expect(Set(hashes).count == hashes.count, "every slot moves the hash")
+
+        for _ in 0..<3 {
+            var other = Replica()
+            var rest = entries[...]
+            var answers: [[CommandResult]] = []
+            while !rest.isEmpty {
+                let count = 1 + random.below(min(rest.count, 80))
+                answers += try other.apply(rest.prefix(count))
+                rest = rest.dropFirst(count)
+                #expect(other.state.stateHash == hashes[Int(other.state.appliedSlot.rawValue)])
+                if random.chance(30) { other.restart() }
+                if random.chance(30) { other.store.collectGarbage(now: other.state.appliedTimestamp) }
+            }
+            #expect(answers == results)
+            #expect(other.state == single.state)
+        }
+    }
+
+    @Test func theHashSeesEveryPartOfAChange() throws {
+        func hash(_ operation: AtlasCore.Operation, stamp time: Timestamp = stamp(2_000)) throws -> UInt64 {
+            var replica = Replica()
+            _ = try replica.apply([entry(1, stamp(1_000), [put("k", "old")]), entry(2, time, [operation])])
+            return replica.state.stateHash
+        }
+        let hashes = try [
+            hash(put("k", "v")), hash(put("k", "w")), hash(put("l", "v")), hash(put("k", "v", ttl: 5)),
+            hash(Operation(.delete, key: key("k"))), hash(Operation(.get, key: key("k"))),
+            hash(put("k", "")), hash(put("k", "v"), stamp: stamp(2_000, 1)),
+            hash(put("k", "0123456789")), hash(put("k", "1123456789")), hash(put("k", "0123456780")),
+            hash(put("longer than a word", "v")), hash(put("longer than a wore", "v")),
+        ]
+        #expect(Set(hashes).count == hashes.count)
+    }
+
+    @Test func ttlCountsFromTheStamp() throws {
+        var replica = Replica()
+        _ = try replica.apply([entry(1, stamp(1_000), [put("k", "v", ttl: 50), put("forever", "v", ttl: .max)])])
+        func gets(_ number: UInt64, _ time: Timestamp) throws -> [Bool] {
+            let operations = ["k", "forever"].map { Operation(.get, key: key($0)) }
+            guard case .applied(_, let results, _) = try replica.apply([entry(number, time, operations)])[0][0] else {
+                return []
+            }
+            return results.map(\.found)
+        }
+        #expect(try gets(2, stamp(1_049)) == [true, true])
+        #expect(try gets(3, stamp(1_050)) == [false, true], "expiry is exclusive")
+        #expect(try gets(4, stamp(900_000)) == [false, true])
+    }
+
+    /// What only reads needs no place in the log.
+    @Test func readsAreEvaluatedOnAnyState() throws {
+        var replica = Replica()
+        _ = try replica.apply([entry(1, stamp(1_000), [put("a", "1", ttl: 500)])])
+        let store = replica.store
+        func evaluate(_ operation: AtlasCore.Operation, now: UInt64) throws -> CommandResult {
+            let command = Command(operations: [operation])
+            return try StateMachine.evaluate(command, now: now) { (key) throws(StoreError) in
+                try store.record(of: key, tier: .memory)
+            }
+        }
+        let get = Operation(.get, key: key("a"), condition: .exists)
+        let found = OperationResult(found: true, version: stamp(1_000), value: Array("1".utf8))
+        let absent = OperationResult(found: false, version: .zero)
+        #expect(try evaluate(get, now: 1_499) == .applied(version: .zero, results: [found], duplicate: false))
+        #expect(try evaluate(get, now: 1_500) == .conditionFailed(index: 0, current: absent))
+    }
+
+    /// A failed condition changes nothing, wherever in the batch it stands.
+    @Test func batchesAreAllOrNothing() throws {
+        var replica = Replica()
+        _ = try replica.apply([entry(1, stamp(1_000), [put("a", "1")])])
+        let operations = [put("a", "2"), put("b", "2"), put("c", "2", if: .exists)]
+        let result = try replica.apply([entry(2, stamp(2_000), operations)])[0][0]
+        #expect(
+            result == .conditionFailed(index: 2, current: OperationResult(found: false, version: .zero))
+        )
+        #expect(try replica.store.record(of: key("a"), tier: .memory)?.version == stamp(1_000))
+        #expect(try replica.store.record(of: key("b"), tier: .memory) == nil)
+        #expect(try replica.store.history(of: key("a"), since: .zero, tier: .memory).isEmpty)
+    }
+
+    /// After an error the same call is made again, on a thread that may wait: nothing has happened but in the filter.
+    @Test func errorsOfTheStoreLeaveNothingBehind() throws {
+        var replica = Replica()
+        let id = RequestID(milliseconds: 1_000, random: (1, 2))
+        let command = Command(requestID: id, operations: [put("a", "1"), put("b", "1", if: .absent)])
+        let first = Entry(slot: slot(1), ballot: ballot(1, 1), stamp: stamp(1_000), payload: .commands([command]))
+        let cold = ColdStore(store: replica.store, failsAfter: 1)
+        #expect(throws: StoreError.notInMemory) {
+            try replica.machine.apply([first], to: replica.state, in: cold, filter: &replica.filter, tier: .memory)
+        }
+        #expect(try replica.store.tabletState(of: .first) == nil)
+        let absent = OperationResult(found: false, version: .zero)
+        #expect(
+            try replica.apply([first])
+                == [[.applied(version: stamp(1_000), results: [absent, absent], duplicate: false)]]
+        )
+    }
+
+    private func entry(_ number: UInt64, _ time: Timestamp, _ operations: [AtlasCore.Operation]) -> Entry {
+        Entry(
+            slot: slot(number),
+            ballot: ballot(1, 1),
+            stamp: time,
+            payload: .commands([Command(operations: operations)])
+        )
+    }
+}
+
+/// A store whose memory holds only so much of what is asked.
+private final class ColdStore: KeyValueStore, @unchecked Sendable {
+    // Unchecked: used by one test on one thread.
+    private let store: MemoryStore
+    private var readsLeft: Int
+
+    init(store: MemoryStore, failsAfter reads: Int) {
+        self.store = store
+        readsLeft = reads
+    }
+
+    func record(of key: Key, tier: ReadTier) throws(StoreError) -> Record? {
+        guard readsLeft > 0 else { throw .notInMemory }
+        readsLeft -= 1
+        return try store.record(of: key, tier: tier)
+    }
+
+    func history(of key: Key, since oldest: Timestamp, tier: ReadTier) throws(StoreError) -> [HistoryRow] {
+        try store.history(of: key, since: oldest, tier: tier)
+    }
+
+    func record(of key: Key, at version: Timestamp, tier: ReadTier) throws(StoreError) -> Record? {
+        try store.record(of: key, at: version, tier: tier)
+    }
+
+    func tabletState(of tablet: TabletID) throws(StoreError) -> TabletState? {
+        try store.tabletState(of: tablet)
+    }
+
+    func snapshot() -> MemorySnapshot {
+        store.snapshot()
+    }
+
+    func commit(_ changes: WriteSet, tier: ReadTier) throws(StoreError) {
+        try store.commit(changes, tier: tier)
+    }
+}

@@ -1,0 +1,215 @@
+import AtlasRPC
+import NIOCore
+import Testing
+
+@Suite(.timeLimit(.minutes(1))) struct StreamTests {
+    @Test func bidirectional() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Stream") { stream in
+                    for index in 0..<100 { stream.send(RPCMessage("\(index)")) }
+                    stream.halfClose()
+                }
+                let (messages, status) = await call.events.collect()
+                #expect(messages.map(text) == (0..<100).map { "\($0)" })
+                #expect(status == .ok)
+            }
+        }
+    }
+
+    @Test func pingPong() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Stream") { $0.send(RPCMessage("0")) }
+                var next = 0
+                for await event in call.events {
+                    switch event {
+                    case .message(let message):
+                        #expect(text(message) == "\(next)")
+                        next += 1
+                        let count = next
+                        if count == 50 {
+                            try await call.stream.onLoop { $0.halfClose() }
+                        } else {
+                            try await call.stream.onLoop { stream in _ = stream.send(RPCMessage("\(count)")) }
+                        }
+                    case .finished(let status):
+                        #expect(status == .ok)
+                    case .headers, .writable:
+                        break
+                    }
+                }
+                #expect(next == 50)
+            }
+        }
+    }
+
+    @Test func clientStream() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Collect") { stream in
+                    for _ in 0..<10 { stream.send(RPCMessage(repeating: 1, count: 100_000)) }
+                    stream.halfClose()
+                }
+                let (messages, status) = await call.events.collect()
+                #expect(messages.map(text) == ["1000000"])
+                #expect(status == .ok)
+            }
+        }
+    }
+
+    @Test(arguments: [(20_000, 100), (50, 100_000), (2, 4 << 20)])
+    func serverStream(count: Int, size: Int) async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Source") { stream in
+                    stream.send(SourceStream.request(count: count, size: size))
+                    stream.halfClose()
+                }
+                let (messages, status) = await call.events.collect()
+                #expect(messages.count == count)
+                #expect(messages.allSatisfy { $0.readableBytes == size })
+                #expect(
+                    messages.enumerated().allSatisfy {
+                        $1.getInteger(at: $1.readerIndex, as: UInt8.self) == UInt8(truncatingIfNeeded: $0 + 1)
+                    }
+                )
+                #expect(status == .ok)
+            }
+        }
+    }
+
+    /// A client that does not take messages stops the server after a bounded number of bytes, and gets all of them later.
+    @Test func pausedClientStopsTheServer() async throws {
+        let count = 1000
+        let size = 10_000
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Source") { stream in
+                    stream.pauseReading()
+                    stream.send(SourceStream.request(count: count, size: size))
+                }
+                try await eventually("the server stops") {
+                    let before = server.log.all.count
+                    try await Task.sleep(for: .milliseconds(50))
+                    return before > 0 && server.log.all.count == before
+                }
+                let limits = RPCLimits()
+                let sent = await server.server.statistics().bytesSent
+                #expect(sent < UInt64(limits.streamWindowBytes + limits.streamOutboundBytesMax + 65_536))
+                // Other calls on the connection do not notice.
+                let reply = try await channel.unary("/test/Echo", RPCMessage("x"), timeout: .seconds(5))
+                #expect(text(reply.message) == "x")
+                try await call.stream.onLoop { $0.resumeReading() }
+                let (messages, status) = await call.events.collect()
+                #expect(messages.count == count)
+                #expect(status == .ok)
+            }
+        }
+    }
+
+    /// A handler that takes nothing stops the client after the stream's window, and gets everything when it reads again.
+    @Test func pausedHandlerStopsTheClient() async throws {
+        let size = 10_000
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Sink")
+                var sent = 0
+                while try await call.stream.onLoop({ $0.send(RPCMessage(repeating: 1, count: size)) }) {
+                    sent += 1
+                    try #require(sent < 1000)
+                }
+                let limits = RPCLimits()
+                try await eventually("the window is used up") {
+                    try await Task.sleep(for: .milliseconds(20))
+                    let received = await server.server.statistics().bytesReceived
+                    return received >= UInt64(min(limits.streamWindowBytes, sent * size) / 2)
+                }
+                #expect(await server.server.statistics().bytesReceived <= UInt64(limits.streamWindowBytes))
+                // Until the client's own bound is reached.
+                var queued = 0
+                while try await call.stream.onLoop({ $0.isWritable }), queued < 1000 {
+                    queued += 1
+                    try await call.stream.onLoop { stream in _ = stream.send(RPCMessage(repeating: 1, count: size)) }
+                }
+                try await call.stream.onLoop { $0.halfClose() }
+                server.log.add("sink: go")
+                let (messages, status) = await call.events.collect()
+                #expect(messages.map(text) == ["\((sent + 1 + queued) * size)"])
+                #expect(status == .ok)
+            }
+        }
+    }
+
+    /// The server ends the call while the client has not: the client hears of it at once and its stream is gone.
+    @Test func serverEndsEarly() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                for _ in 0..<20 {
+                    let call = try await channel.open("/test/Early") { $0.send(RPCMessage("x")) }
+                    #expect(await call.events.status()?.code == .aborted)
+                }
+                try await eventually("no open streams") { await server.server.statistics().streamsOpen == 0 }
+                let reply = try await channel.unary("/test/Echo", RPCMessage("x"))
+                #expect(text(reply.message) == "x")
+                #expect(await server.server.statistics().connectionsOpened == 1)
+            }
+        }
+    }
+
+    /// The answer is larger than the windows, and the client has not half-closed: the reset that follows must not overtake it.
+    @Test func earlyEndDoesNotCutTheAnswer() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Source") {
+                    $0.send(SourceStream.request(count: 30, size: 50_000))
+                }
+                let (messages, status) = await call.events.collect()
+                #expect(messages.count == 30)
+                #expect(status == .ok)
+                try await eventually("no open streams") { await server.server.statistics().streamsOpen == 0 }
+            }
+        }
+    }
+
+    @Test func clientCancels() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Stream") { $0.send(RPCMessage("a")) }
+                for await event in call.events {
+                    if case .message = event { try await call.stream.onLoop { $0.cancel() } }
+                    if case .finished(let status) = event { #expect(status.code == .cancelled) }
+                }
+                try await server.log.waitFor("stream: cancelled")
+            }
+        }
+    }
+
+    @Test func cancelledTaskCancelsTheCall() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let task = Task { try await channel.unary("/test/Never", RPCMessage("x")) }
+                try await server.log.waitFor("never: called")
+                task.cancel()
+                let status = await #expect(throws: RPCStatus.self) { try await task.value }
+                #expect(status?.code == .cancelled)
+                try await server.log.waitFor("never: cancelled")
+            }
+        }
+    }
+
+    @Test func lostConnectionEndsCallsOnBothSides() async throws {
+        try await TestServer.with { server in
+            let channel = server.channel()
+            let call = try await channel.open("/test/Stream") { $0.send(RPCMessage("a")) }
+            let never = Task { try await channel.unary("/test/Never", RPCMessage("x")) }
+            try await server.log.waitFor("never: called")
+            await channel.close()
+            #expect(await call.events.status()?.code == .unavailable)
+            let status = await #expect(throws: RPCStatus.self) { try await never.value }
+            #expect(status?.code == .unavailable)
+            try await server.log.waitFor("never: cancelled")
+            try await server.log.waitFor("stream: cancelled")
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import AtlasCore
+import AtlasRocksDB
+import Foundation
+
+/// What the contract's tests need beyond the contract.
+protocol TestedStore: KeyValueStore {
+    /// Drops all that may go.
+    func dropGarbage(now: Timestamp) throws
+    /// Brings rows to where old ones lie, if there is such a place.
+    func settle() throws
+}
+
+extension MemoryStore: TestedStore {
+    func dropGarbage(now: Timestamp) throws {
+        collectGarbage(now: now)
+    }
+
+    func settle() throws {}
+}
+
+extension RocksDBStore: TestedStore {
+    func dropGarbage(now: Timestamp) throws {
+        // A delete marker goes once a compaction has shown that no older row is left.
+        for _ in 0..<2 {
+            _ = try collectGarbage(now: now, everything: true)
+        }
+    }
+
+    func settle() throws {
+        try flush()
+    }
+}
+
+enum StoreKind: CaseIterable {
+    case memory, rocksDB
+}
+
+/// Runs a check over one kind of store.
+func withStore(
+    _ kind: StoreKind,
+    retention: RetentionPolicy = RetentionPolicy(),
+    _ check: (any TestedStore) throws -> Void
+) throws {
+    switch kind {
+    case .memory: try check(MemoryStore(retention: retention))
+    case .rocksDB:
+        let directory = TemporaryDirectory()
+        try check(RocksDBStore.open(directory: directory.path("db"), options: .small(retention)))
+    }
+}
+
+extension RocksDBOptions {
+    /// Small enough that a test's data goes through several files.
+    static func small(_ retention: RetentionPolicy = RetentionPolicy()) -> RocksDBOptions {
+        var options = RocksDBOptions()
+        options.retention = retention
+        options.blockCacheBytes = 8 << 20
+        options.writeBufferBytes = 1 << 20
+        return options
+    }
+}
+
+/// A directory that goes away with the last reference to it.
+final class TemporaryDirectory {
+    private let root: String
+
+    init() {
+        var template = Array("\(NSTemporaryDirectory())/atlas-store-XXXXXX".utf8CString)
+        root = String(cString: mkdtemp(&template))
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: root)
+    }
+
+    func path(_ name: String) -> String {
+        "\(root)/\(name)"
+    }
+}
+
+extension Key {
+    init(_ text: String) {
+        self.init(Array(text.utf8))
+    }
+}
+
+extension Timestamp {
+    static func at(_ milliseconds: UInt64) -> Timestamp {
+        Timestamp(milliseconds: milliseconds)
+    }
+}
+
+extension WriteSet {
+    init(_ changes: Change...) {
+        self.init()
+        self.changes = changes
+    }
+}
+
+extension KeyValueStore {
+    func commit(_ changes: WriteSet.Change...) throws {
+        var writes = WriteSet()
+        writes.changes = changes
+        try commit(writes, tier: .disk)
+    }
+
+    /// Everything in a range, page by page.
+    func scanAll(
+        _ range: KeyRange = .all,
+        reverse: Bool = false,
+        keysOnly: Bool = false,
+        at version: Timestamp? = nil,
+        now: UInt64 = 0,
+        limit: Int = 1000,
+        bytesMax: Int = .max
+    ) throws -> [ScanPage.Item] {
+        let snapshot = snapshot()
+        var items: [ScanPage.Item] = []
+        var rest: KeyRange? = range
+        while let range = rest {
+            let page = try snapshot.scan(
+                range,
+                reverse: reverse,
+                keysOnly: keysOnly,
+                at: version,
+                now: now,
+                limit: limit,
+                bytesMax: bytesMax,
+                tier: .disk
+            )
+            items += page.items
+            rest = page.rest
+        }
+        return items
+    }
+}

@@ -1,0 +1,117 @@
+import AtlasCore
+import AtlasLog
+import AtlasRocksDB
+import Foundation
+import Logging
+import NIOPosix
+import Testing
+
+@testable import AtlasServer
+
+/// One node on a real disk: what it answers, and what it remembers.
+@Suite struct NodeTests {
+    @Test func writesAreReadAndSurviveARestart() async throws {
+        let directory = try TemporaryDirectory()
+        let first = try await TestNode.open(directory)
+        let written = try await first.put("a", "1")
+        #expect(try first.value("a") == "1")
+        let identity = first.node.identity
+        await first.close()
+
+        let second = try await TestNode.open(directory)
+        #expect(try second.value("a") == "1")
+        let rewritten = try await second.put("a", "2")
+        #expect(rewritten > written)
+        #expect(second.node.identity == identity)
+        await second.close()
+    }
+
+    @Test func whatWasNotFlushedIsReplayedFromTheLog() async throws {
+        let directory = try TemporaryDirectory()
+        let first = try await TestNode.open(directory)
+        for number in 0..<200 { _ = try await first.put("k\(number % 50)", "v\(number)") }
+        let before = first.node.replicas()[0].applied
+        let image = try first.crashImage(of: directory)
+        await first.close()
+
+        let second = try await TestNode.open(image)
+        // An answer means that the restarted owner has settled what the last one left undecided.
+        try await second.put("another", "key")
+        #expect(second.node.replicas()[0].applied.appliedSlot > before.appliedSlot)
+        for key in 0..<50 { #expect(try second.value("k\(key)") == "v\(150 + key)") }
+        await second.close()
+    }
+
+    @Test func flushLetsTheLogGo() async throws {
+        let directory = try TemporaryDirectory()
+        let node = try await TestNode.open(directory) { $0.node.storage.logSegmentSize = 1 << 20 }
+        let value = String(repeating: "x", count: 60_000)
+        for number in 0..<60 { _ = try await node.put("k\(number)", value) }
+        try node.node.flush()
+        for number in 0..<60 { _ = try await node.put("k\(number)", value) }
+        try node.node.flush()
+        #expect(node.node.logStatistics().bytesLive < 2 << 20)
+        await node.close()
+    }
+
+    @Test func aRetryTakesEffectOnceAcrossARestart() async throws {
+        let directory = try TemporaryDirectory()
+        let id = RequestID(milliseconds: SystemClock.wall(), random: (1, 2))
+        let window: (inout AtlasConfiguration) -> Void = { $0.cluster.retention.historyTTL = .seconds(3600) }
+        let first = try await TestNode.open(directory, window)
+        let version = try await first.put("a", "1", id: id)
+        _ = try await first.put("a", "2")
+        let image = try first.crashImage(of: directory)
+        await first.close()
+
+        let second = try await TestNode.open(image, window)
+        #expect(try await second.put("a", "1", id: id) == version)
+        #expect(try second.value("a") == "2")
+        await second.close()
+    }
+
+    // MARK: - Directories that must not be used
+
+    @Test func aDirectoryInUseIsRefused() async throws {
+        let directory = try TemporaryDirectory()
+        let node = try await TestNode.open(directory)
+        await #expect(throws: NodeError.self) { _ = try await TestNode.open(directory) }
+        await node.close()
+    }
+
+    @Test func anotherNodesDirectoryIsRefused() async throws {
+        let directory = try TemporaryDirectory()
+        await (try await TestNode.open(directory)).close()
+        let error = await #expect(throws: NodeError.self) {
+            _ = try await TestNode.open(directory) { $0.node.name = "somebody-else" }
+        }
+        #expect(error?.description.contains("belongs to node \"atlas-node-1\"") == true)
+    }
+
+    @Test(arguments: ["log", "store"])
+    func aDirectoryThatLostAPartIsRefused(part: String) async throws {
+        let directory = try TemporaryDirectory()
+        let node = try await TestNode.open(directory)
+        _ = try await node.put("a", "1")
+        await node.close()
+        try FileManager.default.removeItem(atPath: directory.path + "/data/" + part)
+        let error = await #expect(throws: NodeError.self) { _ = try await TestNode.open(directory) }
+        #expect(error?.description.contains("missing") == true)
+    }
+
+    @Test func aCreationThatWasInterruptedIsRepeated() async throws {
+        // The store says whose it is and the log is still empty: as after a crash between the two.
+        let directory = try TemporaryDirectory()
+        try FileManager.default.createDirectory(
+            atPath: directory.path + "/data/store", withIntermediateDirectories: true)
+        let identity = NodeIdentity(clusterID: "c", nodeName: "atlas-node-1", incarnation: 7)
+        do {
+            let store = try RocksDBStore.open(directory: directory.path + "/data/store")
+            try store.setSystemValue(NodeIdentity.systemName, identity.encoded(), flush: true)
+        }
+        let node = try await TestNode.open(directory)
+        #expect(node.node.identity == identity)
+        _ = try await node.put("a", "1")
+        await node.close()
+    }
+}

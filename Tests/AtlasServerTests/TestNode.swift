@@ -1,0 +1,86 @@
+import AtlasCore
+import AtlasRocksDB
+import Foundation
+import Logging
+import NIOConcurrencyHelpers
+import NIOPosix
+import Testing
+
+@testable import AtlasServer
+
+/// A node in a temporary directory, with the operations that tests want.
+final class TestNode: Sendable {
+    private let open: NIOLockedValueBox<Node?>
+
+    private init(_ node: Node) {
+        open = NIOLockedValueBox(node)
+    }
+
+    var node: Node {
+        open.withLockedValue { $0! }
+    }
+
+    static func open(
+        _ directory: TemporaryDirectory, _ change: (inout AtlasConfiguration) -> Void = { _ in }
+    ) async throws -> TestNode {
+        var config = AtlasConfiguration()
+        config.node.dataDirectory = directory.path + "/data"
+        config.node.storage.logSegmentSize = 1 << 20
+        change(&config)
+        let chosen = config
+        let node = try await NIOThreadPool.singleton.runIfActive {
+            try Node.open(
+                chosen, group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test"),
+                onFailure: { Issue.record("the node failed: \($0)") })
+        }
+        return TestNode(node)
+    }
+
+    /// Writes a key; returns its version.
+    @discardableResult
+    func put(_ key: String, _ value: String, id: RequestID = .none) async throws -> Timestamp {
+        let operation = Operation(.put(value: Array(value.utf8), ttl: 0), key: Key(Array(key.utf8)))
+        let command = Command(requestID: id, operations: [operation])
+        let outcome = await withCheckedContinuation { continuation in
+            node.write(
+                WriteRequest(command: command), responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
+        }
+        guard case .written(.applied(let version, _, _), _) = outcome else { throw Unexpected(outcome: outcome) }
+        return version
+    }
+
+    struct Unexpected: Error {
+        let outcome: Outcome
+    }
+
+    func value(_ key: String) throws -> String? {
+        try node.store.record(of: Key(Array(key.utf8)), tier: .disk).map { String(decoding: $0.value, as: UTF8.self) }
+    }
+
+    /// A copy of the directory as a crash at this moment would leave it.
+    func crashImage(of directory: TemporaryDirectory) throws -> TemporaryDirectory {
+        let image = try TemporaryDirectory()
+        let source = directory.path + "/data"
+        for file in try FileManager.default.subpathsOfDirectory(atPath: source) where !file.hasSuffix(".tmp") {
+            var isDirectory: ObjCBool = false
+            guard FileManager.default.fileExists(atPath: "\(source)/\(file)", isDirectory: &isDirectory) else { continue }
+            let target = URL(filePath: "\(image.path)/data/\(file)")
+            try FileManager.default.createDirectory(
+                at: isDirectory.boolValue ? target : target.deletingLastPathComponent(),
+                withIntermediateDirectories: true)
+            if !isDirectory.boolValue {
+                try FileManager.default.copyItem(at: URL(filePath: "\(source)/\(file)"), to: target)
+            }
+        }
+        return image
+    }
+
+    func close() async {
+        _ = try? await NIOThreadPool.singleton.runIfActive { [open] in
+            open.withLockedValue { node in
+                node?.close()
+                node = nil
+            }
+        }
+    }
+}

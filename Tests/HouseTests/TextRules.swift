@@ -1,0 +1,55 @@
+// Words that may not stand in the repository are put together here, so that this file does not break its own rules.
+
+extension Rule {
+    static let openWork = Rule(
+        name: "nothing is left open in code, tests and scripts",
+        violations: { file in
+            let folders = ["Sources/", "Tests/", "scripts/", "Examples/", "Benchmarks/", "proto/", ".ci/"]
+            guard folders.contains(where: file.path.hasPrefix) else { return [] }
+            return lines(of: file) { line in
+                line.split { !($0.isLetter || $0 == "_") }.first(where: marks.contains).map { "left open: \($0)" }
+            }
+        },
+        badSamples: marks.flatMap { mark in
+            [Sample("Sources/AtlasCore/A.swift", "let x = 1  // \(mark): later"), Sample("scripts/a.sh", "# \(mark)")]
+        },
+        goodSamples: [Sample("Sources/AtlasCore/A.swift", "let todos = 1  // METHOD, Todo, HACKNEY")]
+    )
+
+    private static let marks: Set<Substring> = ["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"]
+
+    static let machinePaths = Rule(
+        name: "no file names a path of the machine that it was written on",
+        violations: { file in
+            lines(of: file) { line in
+                paths.first(where: line.contains).map { "a path of one machine: \($0)" }
+            }
+        },
+        badSamples: paths.map { Sample("docs/A.md", "see `\($0)x`") },
+        goodSamples: [Sample("docs/A.md", "the frame/work and /opt/swift are fine")]
+    )
+
+    private static let paths = ["work/", "farm/", "opt/swift-packages", ".library", "home/", "root/"].map { "/" + $0 }
+
+    static let fileLength = Rule(
+        name: "a Swift file has at most 800 lines",
+        violations: { file in
+            let count = file.text.count { $0 == "\n" }
+            guard file.isSwift, !file.isGenerated, count > linesMax else { return [] }
+            return [Violation(path: file.path, line: linesMax + 1, what: "\(count) lines; split it by topic")]
+        },
+        badSamples: [Sample("Sources/AtlasCore/A.swift", String(repeating: "\n", count: linesMax + 1))],
+        goodSamples: [
+            Sample("Sources/AtlasCore/A.swift", String(repeating: "\n", count: linesMax)),
+            Sample("Sources/AtlasProtobuf/Generated/a.pb.swift", String(repeating: "\n", count: 4 * linesMax)),
+        ]
+    )
+
+    private static let linesMax = 800
+
+    private static func lines(of file: SourceFile, _ violation: (Substring) -> String?) -> [Violation] {
+        file.lines.enumerated().compactMap { index, line in
+            violation(line).map { Violation(path: file.path, line: index + 1, what: $0) }
+        }
+    }
+}
