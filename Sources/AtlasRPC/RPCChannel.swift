@@ -147,7 +147,7 @@ extension RPCChannel {
     }
 
     /// Makes a unary call; the future fails with ``RPCStatus``. From any thread.
-    package func unary(
+    package func unaryFuture(
         _ path: String,
         _ message: RPCMessage,
         metadata: RPCMetadata = RPCMetadata(),

@@ -111,8 +111,7 @@ final class RPCClientConnection: RPCConnection, @unchecked Sendable {
 
     private func closeIfDrained() {
         guard isDraining, streams.isEmpty else { return }
-        // Later: HTTP/2 may be in the middle of a frame.
-        loop.eventLoop.execute { self.close("the server sent us away") }
+        closeAfterWriting("the server sent the client away")
     }
 
     override func ticked(_ now: NIODeadline) {

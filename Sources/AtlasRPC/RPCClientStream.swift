@@ -177,6 +177,7 @@ extension RPCClientStream {
         waitTimer?.cancel()
         waitTimer = nil
         writeHeaders(headers, endStream: false)
+        if wantsWritable { connection?.visitAfterFlush(self) }
         let messages = waitingMessages
         waitingMessages = []
         waitingBytes = 0
@@ -213,7 +214,9 @@ extension RPCClientStream {
         if isStarted { return enqueue(message) }
         waitingMessages.append(message)
         waitingBytes += message.framed.readableBytes
-        return waitingBytes < loop.limits.streamOutboundBytesMax
+        if waitingBytes < loop.limits.streamOutboundBytesMax { return true }
+        wantsWritable = true
+        return false
     }
 
     /// Sends one message; it is copied behind its prefix.

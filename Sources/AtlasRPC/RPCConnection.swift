@@ -108,7 +108,6 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isReading = true
-        wasActive = true
         let frame = unwrapInboundIn(data)
         switch frame.payload {
         case .data(let content):
@@ -156,6 +155,10 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if error is IOError || error is ChannelError {
+            close("\(error)")
+            return
+        }
         if !connectionErrorFollows {
             if streamErrorFollows {
                 streamErrorFollows = false
@@ -398,5 +401,15 @@ extension RPCConnection {
         closeReason = reason
         context?.flush()
         context?.close(promise: nil)
+    }
+
+    /// Closes when the socket has taken everything.
+    func closeAfterWriting(_ reason: String) {
+        closeReason = reason
+        // Later: HTTP/2 may be in the middle of a frame.
+        loop.eventLoop.execute {
+            self.context?.flush()
+            self.coalescer.closeAfterWriting()
+        }
     }
 }

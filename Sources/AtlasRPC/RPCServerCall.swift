@@ -133,11 +133,11 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
     // MARK: Ends that the handler did not ask for
 
     override func failLocally(_ status: RPCStatus) {
-        cancel(status, tellsClient: true)
+        cancel(status, .status)
     }
 
     override func deadlinePassed() {
-        cancel(RPCStatus(.deadlineExceeded, "the deadline passed on the server"), tellsClient: true)
+        cancel(RPCStatus(.deadlineExceeded, "the deadline passed on the server"), .statusOrReset)
     }
 
     override func streamClosed(_ end: StreamEnd) {
@@ -145,31 +145,41 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
         switch end {
         case .closed(let reason):
             let why = reason.map { "the client reset the stream: \($0)" } ?? "the stream was closed"
-            cancel(RPCStatus(.cancelled, why), tellsClient: false)
+            cancel(RPCStatus(.cancelled, why), .nothing)
         case .refused:
-            cancel(RPCStatus(.cancelled, "the client went away"), tellsClient: false)
+            cancel(RPCStatus(.cancelled, "the client went away"), .nothing)
         case .connectionLost(let why):
-            cancel(RPCStatus(.cancelled, why), tellsClient: false)
+            cancel(RPCStatus(.cancelled, why), .nothing)
         }
     }
 
     override func tick(_ now: NIODeadline) {
         if requestDeadline <= now, isOpen {
-            cancel(RPCStatus(.deadlineExceeded, "the request did not arrive in time"), tellsClient: true)
+            cancel(RPCStatus(.deadlineExceeded, "the request did not arrive in time"), .statusOrReset)
         }
     }
 
-    private func cancel(_ status: RPCStatus, tellsClient: Bool) {
+    /// What the client hears of a call that is cancelled.
+    private enum Notice {
+        /// The status, behind what was sent before.
+        case status
+        /// The status; a reset instead if it would queue behind what the client does not take.
+        case statusOrReset
+        /// The client is gone, or knows.
+        case nothing
+    }
+
+    private func cancel(_ status: RPCStatus, _ notice: Notice) {
         guard isOpen else { return }
         let (handler, onCancel) = (handler, onCancel)
-        if !tellsClient {
-            end(status.code)
-        } else if outboundBytes > 0 {
-            // The status would queue behind what the client does not take.
+        switch notice {
+        case .statusOrReset where outboundBytes > 0:
             end(status.code)
             writeReset(.cancel)
-        } else {
+        case .status, .statusOrReset:
             finish(status)
+        case .nothing:
+            end(status.code)
         }
         if case .stream(let handler) = handler { handler.cancelled(status) }
         onCancel?()

@@ -145,8 +145,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
 
     private func closeIfDrained() {
         guard streams.isEmpty, case .draining = phase else { return }
-        // Later: HTTP/2 may be in the middle of a frame, and the socket has not got the last answer.
-        loop.eventLoop.execute { self.close("the server sent the client away") }
+        closeAfterWriting("the server sent the client away")
     }
 }
 

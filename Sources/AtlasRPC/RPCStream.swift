@@ -44,7 +44,8 @@ package class RPCStream: @unchecked Sendable {
     private var isDirty = false
     /// Bytes that were accepted from the application and have not left HTTP/2.
     private(set) var outboundBytes = 0
-    private var wantsWritable = false
+    /// Somebody was told that there is no room, and waits.
+    var wantsWritable = false
     private var isHalfOpen = false
     /// Our END_STREAM was handed to HTTP/2.
     var sentEnd = false

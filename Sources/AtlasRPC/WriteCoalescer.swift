@@ -54,6 +54,16 @@ final class WriteCoalescer: ChannelOutboundHandler {
         flush(context: context)
     }
 
+    /// Closes the connection once everything before this has been written.
+    func closeAfterWriting() {
+        guard let context else { return }
+        emit(context)
+        let written = context.eventLoop.makePromise(of: Void.self)
+        context.writeAndFlush(wrapOutboundOut(.byteBuffer(ByteBuffer())), promise: written)
+        let channel = context.channel
+        written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+    }
+
     private func append(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
         if let buffer = joined, buffer.writableBytes < bytes.readableBytes { emit(context) }
         if joined == nil { joined = loop.takeWriteBuffer() }

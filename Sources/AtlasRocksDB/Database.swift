@@ -32,11 +32,12 @@ final class Database: @unchecked Sendable {
         try checked(as: StoreError.init(rocksDBCommit:)) { rocksdb_write(handle, options, batch, $0) }
     }
 
-    func put(_ key: [UInt8], _ value: [UInt8]) throws(StoreError) {
+    func put(_ key: [UInt8], _ value: [UInt8], tier: ReadTier = .disk) throws(StoreError) {
+        let options = tier == .memory ? writesNow : writesPatiently
         try withCharacters(of: key) { (key, keyCount) throws(StoreError) in
             try withCharacters(of: value) { (value, valueCount) throws(StoreError) in
                 try checked(as: StoreError.init(rocksDBCommit:)) {
-                    rocksdb_put(handle, writesPatiently, key, keyCount, value, valueCount, $0)
+                    rocksdb_put(handle, options, key, keyCount, value, valueCount, $0)
                 }
             }
         }

@@ -25,7 +25,7 @@ extension RocksDBStore {
     /// - Returns: the tablets' states that are durable; the log may let go of the entries up to their applied slots.
     @discardableResult
     package func flush() throws(StoreError) -> [TabletState] {
-        try saveEstimates()
+        try saveEstimates(tier: .disk)
         let options = rocksdb_flushoptions_create()
         defer { rocksdb_flushoptions_destroy(options) }
         let mark = flushCount.add(1, ordering: .relaxed).newValue
@@ -61,10 +61,20 @@ extension RocksDBStore {
         return states
     }
 
-    /// Rewrites data and history as a whole. It takes long, and reads and writes go on meanwhile.
-    package func compact() throws(StoreError) {
-        try compact(.data)
-        try compact(.history)
+    /// Rewrites data and history of a range. It takes long, and reads and writes go on meanwhile.
+    package func compact(_ range: KeyRange = .all) throws(StoreError) {
+        guard range != .all else {
+            try compact(.data)
+            return try compact(.history)
+        }
+        try compact(
+            from: Space.data.key(range.start.bytes),
+            to: range.end.map { Space.data.key($0.bytes) } ?? Space.data.end
+        )
+        try compact(
+            from: HistoryKey.prefix(of: range.start),
+            to: range.end.map { HistoryKey.prefix(of: $0) } ?? Space.history.end
+        )
     }
 
     /// Moves the watermark up for reads and, once that is on disk, for compaction; a lower one is ignored.
@@ -103,30 +113,34 @@ extension RocksDBStore {
         try checked { rocksdb_checkpoint_create(checkpoint, directory, 0, $0) }
     }
 
-    func saveEstimates() throws(StoreError) {
-        try set(UInt64(estimates.state.withLock { $0.historyRows }), .historyRows)
+    func saveEstimates(tier: ReadTier) throws(StoreError) {
+        try set(UInt64(estimates.state.withLock { $0.historyRows }), .historyRows, tier: tier)
     }
 
     private func compact(_ space: Space) throws(StoreError) {
-        let forceWithoutDoubleWork: UInt8 = 3
         let watermark = retention.filterWatermark
+        try compact(from: space.start, to: space.end)
+        if space == .history { retention.didSweepHistory(watermark) }
+        estimates.state.withLock { state in
+            if space == .history { state.superseded.settle() } else { state.expiring.settle() }
+        }
+    }
+
+    private func compact(from start: [UInt8], to end: [UInt8]) throws(StoreError) {
+        let forceWithoutDoubleWork: UInt8 = 3
         let range = rocksdb_compactoptions_create()
         defer { rocksdb_compactoptions_destroy(range) }
         rocksdb_compactoptions_set_exclusive_manual_compaction(range, 0)
         rocksdb_compactoptions_set_bottommost_level_compaction(range, forceWithoutDoubleWork)
         // The call reports no error, so the count of errors does.
         let errors = database.property("rocksdb.background-errors")
-        withCharacters(of: space.start) { start, startCount in
-            withCharacters(of: space.end) { end, endCount in
+        withCharacters(of: start) { start, startCount in
+            withCharacters(of: end) { end, endCount in
                 rocksdb_compact_range_opt(database.handle, range, start, startCount, end, endCount)
             }
         }
         guard database.property("rocksdb.background-errors") == errors else {
-            throw backgroundError ?? .failed("the compaction of the \(space) failed")
-        }
-        if space == .history { retention.didSweepHistory(watermark) }
-        estimates.state.withLock { state in
-            if space == .history { state.superseded.settle() } else { state.expiring.settle() }
+            throw backgroundError ?? .failed("the compaction failed")
         }
     }
 

@@ -52,7 +52,7 @@ extension RocksDBStore {
         }
     }
 
-    func set(_ number: UInt64, _ name: SystemName) throws(StoreError) {
-        try database.put(name.key, withUnsafeBytes(of: number.littleEndian) { Array($0) })
+    func set(_ number: UInt64, _ name: SystemName, tier: ReadTier = .disk) throws(StoreError) {
+        try database.put(name.key, withUnsafeBytes(of: number.littleEndian) { Array($0) }, tier: tier)
     }
 }

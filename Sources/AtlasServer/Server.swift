@@ -24,8 +24,13 @@ package final class Server: Sendable {
     package let address: SocketAddress
 
     private init(
-        node: Node, rpc: RPCServer, health: HealthService, group: MultiThreadedEventLoopGroup, logger: Logger,
-        failures: AsyncStream<String>, address: SocketAddress
+        node: Node,
+        rpc: RPCServer,
+        health: HealthService,
+        group: MultiThreadedEventLoopGroup,
+        logger: Logger,
+        failures: AsyncStream<String>,
+        address: SocketAddress
     ) {
         self.node = node
         self.rpc = rpc
@@ -47,15 +52,17 @@ package final class Server: Sendable {
             }
             let health = HealthService()
             let loops = group.makeIterator().map { LoopContext(eventLoop: $0, node: node) }
-            let serving = NIOLockedValueBox<RPCServer?>(nil)
+            let serving = NIOLockedValueBox(Serving())
             let admin = AdminService(node: node, loops: loops) {
-                await serving.withLockedValue { $0 }?.statistics() ?? RPCStatistics()
+                await serving.withLockedValue { $0.server }?.statistics() ?? RPCStatistics()
             }
             let service = AtlasDBService(service: KeyValueService(node: node), loops: loops)
             let rpc = RPCServer(
                 methods: service.methods + health.methods + admin.methods,
-                configuration: RPCServerConfiguration(config.node.transport), group: group)
-            serving.withLockedValue { $0 = rpc }
+                configuration: RPCServerConfiguration(config.node.transport),
+                group: group
+            )
+            serving.withLockedValue { $0.server = rpc }
             let address: SocketAddress
             do {
                 address = try await rpc.start(host: config.node.listenHost, port: config.node.listenAddress.port)
@@ -65,12 +72,23 @@ package final class Server: Sendable {
             }
             health.set(live: true, ready: true)
             return Server(
-                node: node, rpc: rpc, health: health, group: group, logger: logger, failures: failures,
-                address: address)
+                node: node,
+                rpc: rpc,
+                health: health,
+                group: group,
+                logger: logger,
+                failures: failures,
+                address: address
+            )
         } catch {
             try? await group.shutdownGracefully()
             throw error
         }
+    }
+
+    /// Weak, because the server's methods reach it.
+    private struct Serving {
+        weak var server: RPCServer?
     }
 
     /// Serves until graceful shutdown is triggered or the task is cancelled.
@@ -80,6 +98,12 @@ package final class Server: Sendable {
             for await reason in self.failures { return reason }
             return nil
         }
+        // In a task of its own: if this one is cancelled, that must not cut the shutdown short.
+        await Task { await self.shutDown(failure) }.value
+        if let failure { throw NodeError(failure) }
+    }
+
+    private func shutDown(_ failure: String?) async {
         health.set(live: failure == nil, ready: false)
         rpc.beginShutdown()
         if let failure {
@@ -91,7 +115,6 @@ package final class Server: Sendable {
         }
         await Self.close(node)
         try? await group.shutdownGracefully()
-        if let failure { throw NodeError(failure) }
     }
 
     private static func close(_ node: Node) async {

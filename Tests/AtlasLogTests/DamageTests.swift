@@ -1,5 +1,6 @@
 import AtlasCore
 @testable import AtlasLog
+import Glibc
 import Testing
 
 /// Every cut and every flipped bit gives the records before it, or a refusal; never anything else.
@@ -121,6 +122,8 @@ import Testing
         _ = try recovered(log)
         let reports = Reports()
         reports.start(log)
+        // While segments are prepared, an append may find the log busy and take the other way.
+        while log.statistics().standbySegments < options.standbyTarget { usleep(1000) }
         let written = (1...4).map { entries(1, $0...$0, bytes(40, $0)) }
         for (token, record) in written.enumerated() {
             #expect(log.append([record], shard: 0, token: UInt64(token + 1), mustSync: false) == .now)

@@ -155,6 +155,35 @@ import Testing
         }
     }
 
+    /// What the socket has not taken yet when the last call is done still reaches a client that reads slowly.
+    @Test func shutdownDoesNotCutTheLastAnswer() async throws {
+        try await TestServer.with { server in
+            try await RawClient.with(port: server.port) { client in
+                try await client.handshake()
+                try await client.send(.windowUpdate(0, 100_000_000))
+                var message = ByteBuffer(integer: UInt8(0))
+                message.writeInteger(UInt32(8))
+                message.writeInteger(4 << 20)
+                for stream in [UInt32(1), 3] {
+                    try await client.send(.headers(stream, path: "/test/Grow"))
+                    try await client.send(.windowUpdate(stream, 10_000_000))
+                    try await client.send(.data(stream, message, endStream: true))
+                }
+                try await eventually("both are answered") { await server.server.statistics().messagesSent == 2 }
+                try await client.channel.setOption(.autoRead, value: false).get()
+                server.server.beginShutdown()
+                try await Task.sleep(for: .milliseconds(200))
+                try await client.channel.setOption(.autoRead, value: true).get()
+                for stream in [UInt32(1), 3] {
+                    #expect(try await client.trailers(of: stream)["grpc-status"] == "0")
+                    let bytes = client.frames.filter { $0.type == 0 && $0.stream == stream }
+                        .reduce(0) { $0 + $1.payload.readableBytes }
+                    #expect(bytes == (4 << 20) + 5)
+                }
+            }
+        }
+    }
+
     @Test func shutdownRefusesNewConnections() async throws {
         try await TestServer.with { server in
             server.server.beginShutdown()

@@ -161,12 +161,9 @@ import Testing
     private func residentBytes() -> Int {
         guard let file = fopen("/proc/self/statm", "r") else { return 0 }
         defer { fclose(file) }
-        var pages = (0, 0)
-        withUnsafeMutablePointer(to: &pages) { pointer in
-            pointer.withMemoryRebound(to: CLong.self, capacity: 2) { values in
-                withVaList([values, values + 1]) { _ = vfscanf(file, "%ld %ld", $0) }
-            }
-        }
-        return pages.1 * 4096
+        var line = [CChar](repeating: 0, count: 256)
+        guard fgets(&line, Int32(line.count), file) != nil else { return 0 }
+        let fields = String(decoding: line.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
+        return (Int(fields[1]) ?? 0) * Int(getpagesize())
     }
 }

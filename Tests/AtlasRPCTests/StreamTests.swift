@@ -172,6 +172,56 @@ import Testing
         }
     }
 
+    /// Whoever asks for room before the call is on a connection hears of it when it is.
+    @Test func writableAfterWaitingForAConnection() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Stream") { stream in
+                    while stream.send(RPCMessage(repeating: 1, count: 10_000)) {}
+                }
+                for await event in call.events {
+                    if case .writable = event { break }
+                }
+                try await call.stream.onLoop { $0.cancel() }
+            }
+        }
+    }
+
+    /// A message that is too large ends the stream behind the messages before it.
+    @Test func tooLargeAnAnswerComesAfterGoodOnes() async throws {
+        var configuration = RPCServerConfiguration()
+        configuration.limits.sendMessageBytesMax = 1000
+        try await TestServer.with(configuration) { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Stream") { stream in
+                    for _ in 0..<5 { stream.send(RPCMessage(repeating: 1, count: 1000)) }
+                    stream.send(RPCMessage(repeating: 1, count: 1001))
+                }
+                let (messages, status) = await call.events.collect()
+                #expect(messages.count == 5)
+                #expect(status?.code == .resourceExhausted)
+            }
+        }
+    }
+
+    /// The deadline of a stream that the client does not read: a reset, which frees what waits.
+    @Test func deadlineOfAStreamThatIsNotRead() async throws {
+        try await TestServer.with { server in
+            try await RawClient.with(port: server.port) { client in
+                try await client.handshake()
+                var request = ByteBuffer(integer: UInt8(0))
+                request.writeInteger(UInt32(16))
+                request.writeInteger(1000)
+                request.writeInteger(10_000)
+                try await client.send(.headers(1, path: "/test/Source", extra: [("grpc-timeout", "300m")]))
+                try await client.send(.data(1, request))
+                try await eventually("a reset") { client.frames.contains { $0.type == 3 && $0.stream == 1 } }
+                try await server.log.waitFor("source: deadlineExceeded")
+                #expect(await server.server.statistics().streamsOpen == 0)
+            }
+        }
+    }
+
     @Test func clientCancels() async throws {
         try await TestServer.with { server in
             try await server.withChannel { channel in

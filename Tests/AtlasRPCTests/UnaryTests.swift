@@ -96,7 +96,7 @@ import Testing
     @Test func futureAndCompletion() async throws {
         try await TestServer.with { server in
             try await server.withChannel { channel in
-                let reply = try await channel.unary("/test/Echo", RPCMessage("f")).get()
+                let reply = try await channel.unaryFuture("/test/Echo", RPCMessage("f")).get()
                 #expect(text(reply.message) == "f")
                 let code = await withCheckedContinuation { continuation in
                     channel.unary("/test/Fail", RPCMessage("c")) { result in

@@ -30,31 +30,7 @@ import Testing
         try Data(count: 72 << 20).write(to: URL(fileURLWithPath: filler))
         let store = try RocksDBStore.open(directory: disk.path + "/db", options: .small())
         var random = Random(seed: 1)
-        func writes(_ slot: UInt64) -> WriteSet {
-            let value = (0..<valueBytes / 8).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }
-            var writes = WriteSet(.put(Key("k\(slot)"), Record(version: .at(slot), value: value)))
-            var state = TabletState(tablet: .first, epoch: 1)
-            state.appliedSlot = Slot(rawValue: slot)
-            writes.tablets = [state]
-            return writes
-        }
-        var slot: UInt64 = 0
-        var refusal: StoreError?
-        while refusal == nil, slot < 100_000 {
-            let next = writes(slot + 1)
-            for _ in 0..<2000 {
-                do throws(StoreError) {
-                    try store.commit(next, tier: .memory)
-                    slot += 1
-                    break
-                } catch .writeStalled {
-                    usleep(1000)
-                } catch {
-                    refusal = error
-                    break
-                }
-            }
-        }
+        let (slot, refusal) = try Self.fill(store, valueBytes: valueBytes, &random)
         guard case .diskFull(let text) = refusal else {
             Issue.record("writing \(slot) values to a full disk ended with \(String(describing: refusal))")
             return
@@ -74,8 +50,60 @@ import Testing
             if store.backgroundError == nil { flushed = (try? store.flush()) ?? [] }
         }
         #expect(flushed.map(\.appliedSlot) == [Slot(rawValue: slot)])
-        try store.commit(writes(slot + 1), tier: .disk)
+        try store.commit(Self.writes(slot + 1, valueBytes: valueBytes, &random), tier: .disk)
         #expect(try store.flush().map(\.appliedSlot) == [Slot(rawValue: slot + 1)])
         #expect(try store.scanAll(keysOnly: true).count == Int(slot) + 1)
+    }
+
+    @Test(.enabled(if: canMount, "needs the right to mount a file system"))
+    func aStoreOnAFullDiskClosesAndOpensAgain() throws {
+        let disk = try #require(SmallDisk(megabytes: 24))
+        var random = Random(seed: 2)
+        var slot: UInt64 = 0
+        do {
+            let store = try RocksDBStore.open(directory: disk.path + "/db", options: .small())
+            try store.commit(Self.writes(1, valueBytes: 1000, &random), tier: .disk)
+            try store.flush()
+            try Data(count: 12 << 20).write(to: URL(fileURLWithPath: disk.path + "/filler"))
+            slot = try Self.fill(store, valueBytes: 30_000, &random).slot
+        }
+        try FileManager.default.removeItem(atPath: disk.path + "/filler")
+        let store = try RocksDBStore.open(directory: disk.path + "/db", options: .small())
+        // What was not flushed is for the log to bring back.
+        let applied = try #require(try store.tabletState(of: .first)).appliedSlot.rawValue
+        #expect((1...slot).contains(applied))
+        #expect(try store.scanAll(keysOnly: true).count == Int(applied))
+    }
+
+    private static func writes(_ slot: UInt64, valueBytes: Int, _ random: inout Random) -> WriteSet {
+        let value = (0..<valueBytes / 8).flatMap { _ in withUnsafeBytes(of: random.next()) { Array($0) } }
+        var writes = WriteSet(.put(Key("k\(slot)"), Record(version: .at(slot), value: value)))
+        var state = TabletState(tablet: .first, epoch: 1)
+        state.appliedSlot = Slot(rawValue: slot)
+        writes.tablets = [state]
+        return writes
+    }
+
+    /// Writes until the store refuses.
+    private static func fill(
+        _ store: RocksDBStore,
+        valueBytes: Int,
+        _ random: inout Random
+    ) throws -> (slot: UInt64, refusal: StoreError?) {
+        var slot = try store.tabletState(of: .first)?.appliedSlot.rawValue ?? 0
+        while slot < 100_000 {
+            let next = writes(slot + 1, valueBytes: valueBytes, &random)
+            for attempt in 1...2000 {
+                do throws(StoreError) {
+                    try store.commit(next, tier: .memory)
+                    slot += 1
+                    break
+                } catch {
+                    guard error == .writeStalled, attempt < 2000 else { return (slot, error) }
+                    usleep(1000)
+                }
+            }
+        }
+        return (slot, nil)
     }
 }

@@ -103,7 +103,9 @@ import Testing
         // The store says whose it is and the log is still empty: as after a crash between the two.
         let directory = try TemporaryDirectory()
         try FileManager.default.createDirectory(
-            atPath: directory.path + "/data/store", withIntermediateDirectories: true)
+            atPath: directory.path + "/data/store",
+            withIntermediateDirectories: true
+        )
         let identity = NodeIdentity(clusterID: "c", nodeName: "atlas-node-1", incarnation: 7)
         do {
             let store = try RocksDBStore.open(directory: directory.path + "/data/store")

@@ -21,7 +21,8 @@ final class TestNode: Sendable {
     }
 
     static func open(
-        _ directory: TemporaryDirectory, _ change: (inout AtlasConfiguration) -> Void = { _ in }
+        _ directory: TemporaryDirectory,
+        _ change: (inout AtlasConfiguration) -> Void = { _ in }
     ) async throws -> TestNode {
         var config = AtlasConfiguration()
         config.node.dataDirectory = directory.path + "/data"
@@ -30,8 +31,11 @@ final class TestNode: Sendable {
         let chosen = config
         let node = try await NIOThreadPool.singleton.runIfActive {
             try Node.open(
-                chosen, group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "test"),
-                onFailure: { Issue.record("the node failed: \($0)") })
+                chosen,
+                group: MultiThreadedEventLoopGroup.singleton,
+                logger: Logger(label: "test"),
+                onFailure: { Issue.record("the node failed: \($0)") }
+            )
         }
         return TestNode(node)
     }
@@ -43,7 +47,9 @@ final class TestNode: Sendable {
         let command = Command(requestID: id, operations: [operation])
         let outcome = await withCheckedContinuation { continuation in
             node.write(
-                WriteRequest(command: command), responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
+                WriteRequest(command: command),
+                responder: Responder(outbox: nil) { continuation.resume(returning: $0) }
+            )
         }
         guard case .written(.applied(let version, _, _), _) = outcome else { throw Unexpected(outcome: outcome) }
         return version
@@ -63,11 +69,14 @@ final class TestNode: Sendable {
         let source = directory.path + "/data"
         for file in try FileManager.default.subpathsOfDirectory(atPath: source) where !file.hasSuffix(".tmp") {
             var isDirectory: ObjCBool = false
-            guard FileManager.default.fileExists(atPath: "\(source)/\(file)", isDirectory: &isDirectory) else { continue }
+            guard FileManager.default.fileExists(atPath: "\(source)/\(file)", isDirectory: &isDirectory) else {
+                continue
+            }
             let target = URL(filePath: "\(image.path)/data/\(file)")
             try FileManager.default.createDirectory(
                 at: isDirectory.boolValue ? target : target.deletingLastPathComponent(),
-                withIntermediateDirectories: true)
+                withIntermediateDirectories: true
+            )
             if !isDirectory.boolValue {
                 try FileManager.default.copyItem(at: URL(filePath: "\(source)/\(file)"), to: target)
             }

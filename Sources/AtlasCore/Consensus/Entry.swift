@@ -74,6 +74,9 @@ extension Entry {
 }
 
 extension Ballot {
+    /// Counters from outside are below this, so that counting on from them never overflows.
+    static let counterMax: UInt64 = 1 << 62
+
     package func encode(into writer: inout ByteWriter) {
         writer.write(counter)
         writer.write(fixed: node.rawValue)
@@ -83,7 +86,7 @@ extension Ballot {
 
     package init(from reader: inout ByteReader) throws(CodecError) {
         let counter = try reader.readUInt64()
-        guard counter < UInt64.max else { throw .invalid("a ballot counter out of range") }
+        guard counter < Self.counterMax else { throw .invalid("a ballot counter out of range") }
         let node = NodeID(rawValue: try reader.readFixed())
         let handoff = try reader.readUInt32()
         let owner = handoff > 0 ? NodeID(rawValue: try reader.readFixed()) : nil

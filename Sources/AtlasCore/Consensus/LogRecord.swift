@@ -22,7 +22,12 @@ package struct LogRecord: Hashable, Sendable {
     package var body: [UInt8]
 
     package init(
-        kind: Kind, tablet: TabletID, epoch: UInt64, firstSlot: Slot = .zero, lastSlot: Slot = .zero, body: [UInt8]
+        kind: Kind,
+        tablet: TabletID,
+        epoch: UInt64,
+        firstSlot: Slot = .zero,
+        lastSlot: Slot = .zero,
+        body: [UInt8]
     ) {
         self.kind = kind
         self.tablet = tablet

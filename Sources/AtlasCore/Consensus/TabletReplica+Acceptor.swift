@@ -28,6 +28,7 @@ extension TabletReplica {
         context.send(envelope(answer), to: candidate, after: token)
     }
 
+    @discardableResult
     private func persistPromise(context: inout StepContext) -> LogToken {
         let clock = context.clock.read(wall: context.now.wall)
         let body = PromiseBody(ballot: promised, clock: clock).encoded()
@@ -44,13 +45,15 @@ extension TabletReplica {
         if body.ballot > promised {
             promise(body.ballot, context: &context)
             acceptedThrough = commitPoint
+            // A record of its own: the entries are truncated some day, the promise never lapses.
+            persistPromise(context: &context)
         }
         let token = store(body, context: &context)
         context.send(envelope(.accepted(ballot: body.ballot, through: acceptedThrough)), to: owner, after: token)
         learnCommit(through: body.commitPoint, ballot: body.ballot, context: &context)
     }
 
-    /// Appends the entries to the log and to the window. The record also makes the ballot's promise durable.
+    /// Appends the entries to the log and to the window.
     private mutating func store(_ body: EntriesBody, context: inout StepContext) -> LogToken {
         let bytes = body.encoded(sizeHint: body.entries.reduce(64) { $0 + $1.encodedSizeMax })
         let record = LogRecord(

@@ -68,13 +68,18 @@ struct ApplyTurn<Store: KeyValueStore> {
     }
 
     private mutating func change(
-        _ key: Key, from before: Record?, to after: Record?, stamp: Timestamp, requestID: RequestID
+        _ key: Key,
+        from before: Record?,
+        to after: Record?,
+        stamp: Timestamp,
+        requestID: RequestID
     ) {
         hash.mix(key.bytes)
         hash.mix(stamp.rawValue)
         if let before {
             writes.changes.append(
-                .history(key, HistoryRow(record: before, supersededBy: stamp, isDelete: false)))
+                .history(key, HistoryRow(record: before, supersededBy: stamp, isDelete: false))
+            )
         }
         if let after {
             hash.mix(after.value)
@@ -107,7 +112,8 @@ extension ApplyTurn {
     }
 
     /// Looks at the state before this turn: what this turn applied itself is in `answered`.
-    private func versionWritten(by id: RequestID, to key: Key, since oldest: Timestamp) throws(StoreError) -> Timestamp? {
+    private func versionWritten(by id: RequestID, to key: Key, since oldest: Timestamp) throws(StoreError) -> Timestamp?
+    {
         if let record = try store.record(of: key, tier: tier), record.requestID == id { return record.version }
         for row in try store.history(of: key, since: oldest, tier: tier) where row.record.requestID == id {
             return row.record.version

@@ -16,7 +16,8 @@ struct Evaluation {
     }
 
     mutating func run(
-        _ command: Command, read: (Key) throws(StoreError) -> Record?
+        _ command: Command,
+        read: (Key) throws(StoreError) -> Record?
     ) throws(StoreError) -> CommandResult {
         var results: [OperationResult] = []
         results.reserveCapacity(command.operations.count)
@@ -60,8 +61,10 @@ extension Operation {
     /// What the operation says of its key's live record before it.
     fileprivate func result(before record: Record?) -> OperationResult {
         OperationResult(
-            found: record != nil, version: record?.version ?? .zero,
-            value: kind == .get || returnsPrevious ? record?.value : nil)
+            found: record != nil,
+            version: record?.version ?? .zero,
+            value: kind == .get || returnsPrevious ? record?.value : nil
+        )
     }
 }
 

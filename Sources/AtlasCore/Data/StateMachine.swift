@@ -21,7 +21,11 @@ package struct StateMachine: Sendable {
     /// same call may be made again.
     /// - Parameter entries: those that follow `state.appliedSlot`, in order and without a gap.
     package func apply<Store: KeyValueStore>(
-        _ entries: [Entry], to state: TabletState, in store: Store, filter: inout RequestFilter, tier: ReadTier
+        _ entries: [Entry],
+        to state: TabletState,
+        in store: Store,
+        filter: inout RequestFilter,
+        tier: ReadTier
     ) throws(StoreError) -> Outcome {
         var turn = ApplyTurn(store: store, tier: tier, retryWindow: retryWindow, filter: filter, state: state)
         // The turn owns the filter while it runs: two owners would copy it.
@@ -39,7 +43,9 @@ package struct StateMachine: Sendable {
     /// Evaluates a command that writes nothing, on any state that can be read.
     /// - Parameter now: milliseconds since 1970.
     package static func evaluate(
-        _ command: Command, now: UInt64, read: (Key) throws(StoreError) -> Record?
+        _ command: Command,
+        now: UInt64,
+        read: (Key) throws(StoreError) -> Record?
     ) throws(StoreError) -> CommandResult {
         precondition(!command.operations.contains(where: \.isWrite), "writes go through the log")
         var evaluation = Evaluation(stamp: .zero, now: now, requestID: .none)

@@ -51,7 +51,12 @@ package struct Receipt: Hashable, Sendable {
     package var regions: [RegionID]
 
     package init(
-        owner: NodeID, ownerRegion: RegionID, ballot: Ballot, slot: Slot, path: Path, regions: [RegionID]
+        owner: NodeID,
+        ownerRegion: RegionID,
+        ballot: Ballot,
+        slot: Slot,
+        path: Path,
+        regions: [RegionID]
     ) {
         self.owner = owner
         self.ownerRegion = ownerRegion

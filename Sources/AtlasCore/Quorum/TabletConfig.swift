@@ -23,7 +23,11 @@ package struct TabletConfig: Hashable, Sendable {
     package var localThresholdPermille: Int
 
     package init(
-        tablet: TabletID, epoch: UInt64, range: KeyRange, voters: [Voter], regionFailures: Int,
+        tablet: TabletID,
+        epoch: UInt64,
+        range: KeyRange,
+        voters: [Voter],
+        regionFailures: Int,
         localThresholdPermille: Int
     ) {
         self.tablet = tablet
@@ -36,8 +40,10 @@ package struct TabletConfig: Hashable, Sendable {
 
     package var quorums: QuorumSystem {
         QuorumSystem(
-            voterRegions: voters.map(\.region), regionFailures: regionFailures,
-            localThresholdPermille: localThresholdPermille)
+            voterRegions: voters.map(\.region),
+            regionFailures: regionFailures,
+            localThresholdPermille: localThresholdPermille
+        )
     }
 
     package func voterIndex(of node: NodeID) -> Int? {
@@ -86,7 +92,12 @@ extension TabletConfig {
             regionFailures < Set(voters.map(\.region)).count, threshold <= 1000
         else { throw .invalid("a tablet config with impossible voters") }
         self.init(
-            tablet: tablet, epoch: epoch, range: KeyRange(start: start, end: end), voters: voters,
-            regionFailures: regionFailures, localThresholdPermille: threshold)
+            tablet: tablet,
+            epoch: epoch,
+            range: KeyRange(start: start, end: end),
+            voters: voters,
+            regionFailures: regionFailures,
+            localThresholdPermille: threshold
+        )
     }
 }

@@ -17,8 +17,12 @@ final class Applier<Store: KeyValueStore>: @unchecked Sendable {
     private let isStopped = Atomic<Bool>(false)
 
     init(
-        store: Store, machine: StateMachine, pool: NIOThreadPool, counters: NodeCounters,
-        filter: RequestFilter, state: TabletState
+        store: Store,
+        machine: StateMachine,
+        pool: NIOThreadPool,
+        counters: NodeCounters,
+        filter: RequestFilter,
+        state: TabletState
     ) {
         self.store = store
         self.machine = machine
@@ -32,7 +36,8 @@ final class Applier<Store: KeyValueStore>: @unchecked Sendable {
     ///   more after `stop`.
     /// - Returns: the result, unless `later` gets it.
     func apply(
-        _ entries: [Entry], later: @escaping @Sendable (Result<StateMachine.Outcome, StoreError>) -> Void
+        _ entries: [Entry],
+        later: @escaping @Sendable (Result<StateMachine.Outcome, StoreError>) -> Void
     ) -> Result<StateMachine.Outcome, StoreError>? {
         do throws(StoreError) {
             return .success(try run(entries, tier: .memory))

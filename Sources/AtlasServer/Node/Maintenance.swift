@@ -10,6 +10,7 @@ internal import NIOPosix
 final class Maintenance: Sendable {
     private let store: RocksDBStore
     private let log: DurableLog
+    private let permit: ReadPermit
     private let pool: NIOThreadPool
     private let gcInterval: TimeAmount
     private let loop: any EventLoop
@@ -23,11 +24,17 @@ final class Maintenance: Sendable {
     private static let flushCheckInterval = TimeAmount.seconds(1)
 
     init(
-        store: RocksDBStore, log: DurableLog, pool: NIOThreadPool, config: AtlasConfiguration, loop: any EventLoop,
+        store: RocksDBStore,
+        log: DurableLog,
+        permit: ReadPermit,
+        pool: NIOThreadPool,
+        config: AtlasConfiguration,
+        loop: any EventLoop,
         logger: Logger
     ) {
         self.store = store
         self.log = log
+        self.permit = permit
         self.pool = pool
         gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.wholeMilliseconds))
         self.loop = loop
@@ -36,14 +43,15 @@ final class Maintenance: Sendable {
 
     func start(shard: Shard) {
         let check = loop.scheduleRepeatedTask(
-            initialDelay: Self.flushCheckInterval, delay: Self.flushCheckInterval
+            initialDelay: Self.flushCheckInterval,
+            delay: Self.flushCheckInterval
         ) { [self] _ in
             guard log.statistics().bytesWritten >= flushedAt.withLockedValue({ $0 }) + Self.flushBytes else { return }
             inBackground("flush") { try $0.flush(shard: shard) }
         }
         let collect = loop.scheduleRepeatedTask(initialDelay: gcInterval, delay: gcInterval) { [self] _ in
             inBackground("garbage collection") { maintenance in
-                let collected = try maintenance.store.collectGarbage(now: Timestamp(milliseconds: SystemClock.wall()))
+                let collected = try maintenance.store.collectGarbage(now: maintenance.permit.applied)
                 maintenance.logger.debug("collected garbage", metadata: ["result": "\(collected)"])
             }
         }

@@ -36,14 +36,18 @@ package final class Node: Sendable {
     ///   - group: one of its loops takes over from the log's thread and runs what is periodic.
     ///   - onFailure: called once if the node can serve nothing any more.
     package static func open(
-        _ config: AtlasConfiguration, group: any EventLoopGroup, logger: Logger,
+        _ config: AtlasConfiguration,
+        group: any EventLoopGroup,
+        logger: Logger,
         onFailure: @escaping @Sendable (String) -> Void
     ) throws -> Node {
         try Node(config, group: group, logger: logger, onFailure: onFailure)
     }
 
     private init(
-        _ config: AtlasConfiguration, group: any EventLoopGroup, logger: Logger,
+        _ config: AtlasConfiguration,
+        group: any EventLoopGroup,
+        logger: Logger,
         onFailure: @escaping @Sendable (String) -> Void
     ) throws {
         self.config = config
@@ -62,10 +66,23 @@ package final class Node: Sendable {
             permit.noteApplied(recovered.applier.state.appliedTimestamp)
             applier = recovered.applier
             shard = Shard(
-                core: recovered.core, log: log, applier: recovered.applier, permit: permit, loop: loop,
-                logger: logger, onFailure: onFailure)
+                core: recovered.core,
+                log: log,
+                applier: recovered.applier,
+                permit: permit,
+                loop: loop,
+                logger: logger,
+                onFailure: onFailure
+            )
             maintenance = Maintenance(
-                store: store, log: log, pool: pool, config: config, loop: loop, logger: logger)
+                store: store,
+                log: log,
+                permit: permit,
+                pool: pool,
+                config: config,
+                loop: loop,
+                logger: logger
+            )
             try start(creation: recovered.creation)
         } catch {
             log.close()
@@ -93,7 +110,8 @@ package final class Node: Sendable {
             onFailure: { [shard] error in
                 shard.submit(.fail(.failed("the log failed: \(error)")))
                 created.signal()
-            })
+            }
+        )
         if !creation.isEmpty {
             _ = log.append(creation, shard: Self.creationSource, token: 1, mustSync: true)
             created.wait()
@@ -149,7 +167,8 @@ extension Node {
                 case .write(let request, let responder): .write(request, responder)
                 case .read(let request, let responder): .read(request, responder)
                 }
-            })
+            }
+        )
     }
 
 }
@@ -177,7 +196,8 @@ extension Node {
     /// Removes what is no longer retained. Waits for the disk.
     /// - Parameter everything: even where it does not pay yet.
     package func collectGarbage(everything: Bool) throws -> GarbageReport {
-        try store.collectGarbage(now: Timestamp(milliseconds: SystemClock.wall()), everything: everything)
+        // Nothing with a lower stamp is applied any more, so what a later entry needs of the past is kept.
+        try store.collectGarbage(now: permit.applied, everything: everything)
     }
 
     package func space() -> (total: UInt64, free: UInt64) {
@@ -201,7 +221,8 @@ extension Node {
             .inspect { core in
                 replicas.withLockedValue { $0 = core.tablets }
                 done.signal()
-            })
+            }
+        )
         done.wait()
         return replicas.withLockedValue { $0 }
     }
@@ -220,6 +241,7 @@ extension Node {
             logger.warning("the store could not be flushed; the log has it", metadata: ["error": "\(error)"])
         }
         try? pool.syncShutdownGracefully()
+        store.stop()
         // Whatever the log's thread left to the loop has run when this has.
         try? loop.submit {}.wait()
     }

@@ -41,8 +41,16 @@ struct NodeRecovery {
         let isEmpty = state.appliedSlot == .zero
         let filter = RequestFilter(
             windowMilliseconds: machine.retryWindow,
-            blindUntil: isEmpty && stored == nil ? 0 : SystemClock.wall() + machine.retryWindow)
-        let applier = Applier(store: store, machine: machine, pool: pool, counters: counters, filter: filter, state: state)
+            blindUntil: isEmpty && stored == nil ? 0 : SystemClock.wall() + machine.retryWindow
+        )
+        let applier = Applier(
+            store: store,
+            machine: machine,
+            pool: pool,
+            counters: counters,
+            filter: filter,
+            state: state
+        )
 
         var progress = Progress(recovery: TabletRecovery(state: state), clock: state.appliedTimestamp)
         try replayLog(into: &progress, applier: applier)
@@ -54,25 +62,37 @@ struct NodeRecovery {
         }
         let tabletConfig = progress.tabletConfig ?? firstConfig(identity)
         guard tabletConfig.voters.map(\.incarnation) == [identity.incarnation] else {
-            throw NodeError("the log belongs to another incarnation of this node; restore the data directory as a whole")
+            throw NodeError(
+                "the log belongs to another incarnation of this node; restore the data directory as a whole"
+            )
         }
         if tabletConfig.voters.count == 1, progress.recovery.lacksChosenSlots {
             throw NodeError(
                 """
                 the log in \(config.node.dataDirectory)/log lacks writes that were acknowledged: a part of it is missing. \
                 Restore it, or remove the data directory to begin anew
-                """)
+                """
+            )
         }
         // The store held this when it was opened, so the log need not.
         log.truncate(tablet: state.tablet, epoch: state.epoch, through: state.appliedSlot)
         let replica = TabletReplica(
-            config: tabletConfig, node: config.node.id, limits: Limits(),
-            restored: progress.recovery.finish(applied: applier.state))
+            config: tabletConfig,
+            node: config.node.id,
+            limits: Limits(),
+            restored: progress.recovery.finish(applied: applier.state)
+        )
         return Recovered(
             identity: identity,
             core: NodeCore(
-                node: config.node.id, tablets: [replica], clock: HybridClock(restoredBound: progress.clock)),
-            applier: applier, milliseconds: (SystemClock.monotonic() - began) / 1_000_000, creation: creation)
+                node: config.node.id,
+                tablets: [replica],
+                clock: HybridClock(restoredBound: progress.clock)
+            ),
+            applier: applier,
+            milliseconds: (SystemClock.monotonic() - began) / 1_000_000,
+            creation: creation
+        )
     }
 
     /// Reads the log once, and applies what was chosen while it is read, so that memory holds the undecided tail alone.
@@ -94,7 +114,8 @@ struct NodeRecovery {
                 if progress.recovery.committedCount >= Self.applyRun {
                     _ = try applier.run(progress.recovery.takeCommitted(), tier: .disk)
                 }
-            })
+            }
+        )
         let rest = progress.recovery.takeCommitted()
         if !rest.isEmpty { _ = try applier.run(rest, tier: .disk) }
     }
@@ -109,13 +130,16 @@ struct NodeRecovery {
                 """
                 the data directory \(config.node.dataDirectory) belongs to node "\(identity.nodeName)", not to \
                 "\(config.node.name)"; set node.id accordingly or choose another node.data_dir
-                """)
+                """
+            )
         }
         return identity
     }
 
     private func checkIdentity(
-        stored: NodeIdentity?, logged: NodeIdentity?, state: TabletState
+        stored: NodeIdentity?,
+        logged: NodeIdentity?,
+        state: TabletState
     ) throws -> NodeIdentity {
         let wasCreated = try store.systemValue(NodeIdentity.createdName) != nil
         switch (stored, logged) {
@@ -128,7 +152,8 @@ struct NodeRecovery {
                     """
                     the log in \(config.node.dataDirectory)/log is missing or empty, although this node has been used; \
                     writes may be lost. Restore the log, or remove the data directory to begin anew
-                    """)
+                    """
+                )
             }
             return stored
         case (nil, _?):
@@ -136,7 +161,8 @@ struct NodeRecovery {
                 """
                 the store in \(config.node.dataDirectory)/store is missing, although the log has records; restore it, \
                 or remove the data directory to begin anew
-                """)
+                """
+            )
         case (let stored?, let logged?):
             guard stored == logged else {
                 throw NodeError("log and store in \(config.node.dataDirectory) belong to different nodes")
@@ -157,9 +183,13 @@ struct NodeRecovery {
     /// A new node is the one voter of the one tablet.
     private func firstConfig(_ identity: NodeIdentity) -> TabletConfig {
         TabletConfig(
-            tablet: .first, epoch: 1, range: .all,
+            tablet: .first,
+            epoch: 1,
+            range: .all,
             voters: [Voter(node: config.node.id, incarnation: identity.incarnation, region: config.node.region)],
-            regionFailures: 0, localThresholdPermille: config.cluster.localThresholdPermille)
+            regionFailures: 0,
+            localThresholdPermille: config.cluster.localThresholdPermille
+        )
     }
 }
 

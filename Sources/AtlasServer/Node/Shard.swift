@@ -50,8 +50,13 @@ final class Shard: @unchecked Sendable {
     private let onFailure: @Sendable (String) -> Void
 
     init(
-        core: NodeCore, log: DurableLog, applier: Applier<Store>, permit: ReadPermit, loop: any EventLoop,
-        logger: Logger, onFailure: @escaping @Sendable (String) -> Void
+        core: NodeCore,
+        log: DurableLog,
+        applier: Applier<Store>,
+        permit: ReadPermit,
+        loop: any EventLoop,
+        logger: Logger,
+        onFailure: @escaping @Sendable (String) -> Void
     ) {
         self.core = core
         self.log = log
@@ -178,7 +183,8 @@ extension Shard {
         case .send(let envelope, let peer, _):
             logger.error(
                 "no link to a peer",
-                metadata: ["peer": "\(peer.rawValue)", "tablet": "\(envelope.tablet.rawValue)"])
+                metadata: ["peer": "\(peer.rawValue)", "tablet": "\(envelope.tablet.rawValue)"]
+            )
         case .report(let text):
             logger.warning("\(text)")
         }

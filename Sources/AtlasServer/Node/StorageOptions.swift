@@ -17,7 +17,6 @@ extension RocksDBOptions {
         garbageRatio = storage.valueLogGCRatio
         blockCacheBytes = storage.blockCacheSize
         writeBufferBytes = storage.writeBufferSize
-        writeBuffersBytesMax = max(writeBuffersBytesMax, 3 * storage.writeBufferSize)
     }
 }
 

@@ -42,10 +42,14 @@ package struct AdminService: Sendable {
     }
 
     private func handle<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>(
-        _ call: RPCServerCall, _ message: ByteBuffer, _ work: @escaping @Sendable (Request) throws -> Response
+        _ call: RPCServerCall,
+        _ message: ByteBuffer,
+        _ work: @escaping @Sendable (Request) throws -> Response
     ) {
         guard let request = try? Request(serializedBytes: Array(message.readableBytesView)) else {
-            return call.fail(ServiceError(.invalidArgument, .malformedMessage, "the message cannot be decoded").rpcStatus)
+            return call.fail(
+                ServiceError(.invalidArgument, .malformedMessage, "the message cannot be decoded").rpcStatus
+            )
         }
         node.pool.submit { _ in
             let result = Result { try work(request) }
@@ -72,11 +76,13 @@ extension AdminService {
 
     private func compact(_ request: Atlas_CompactRequest) throws -> Atlas_CompactResponse {
         let range = KeyRange(
-            start: Key(Array(request.startKey)), end: request.endKey.isEmpty ? nil : Key(Array(request.endKey)))
+            start: Key(Array(request.startKey)),
+            end: request.endKey.isEmpty ? nil : Key(Array(request.endKey))
+        )
         if range.isEmpty { throw ServiceError.invalid("end_key is not above start_key", code: .rangeEmpty) }
         let began = SystemClock.monotonic()
         let before = node.store.statistics().diskBytes
-        try node.store.compact()
+        try node.store.compact(range)
         return .with {
             $0.durationUs = Self.microseconds(since: began)
             $0.bytesBefore = UInt64(before)
@@ -112,7 +118,9 @@ extension AdminService {
     private func count() async -> Counted {
         var counted = Counted(rpc: await rpcStatistics())
         for loop in loops {
-            guard let (operations, sessions) = try? await loop.eventLoop.submit({ (loop.statistics, loop.sessions) }).get()
+            guard
+                let (operations, sessions) = try? await loop.eventLoop.submit({ (loop.statistics, loop.sessions) })
+                    .get()
             else { continue }
             counted.operations.add(operations)
             counted.sessions += sessions
@@ -151,7 +159,8 @@ extension AdminService {
     }
 
     private static func operation(
-        _ kind: OperationKind, _ counters: OperationStatistics.Counters
+        _ kind: OperationKind,
+        _ counters: OperationStatistics.Counters
     ) -> Atlas_OperationStats? {
         guard counters.count > 0 else { return nil }
         return .with {
@@ -202,7 +211,8 @@ extension AdminService {
         let statistics = node.logStatistics()
         return .with {
             $0.segments = UInt64(statistics.segments + statistics.standbySegments)
-            $0.sizeBytes = UInt64(statistics.segments + statistics.standbySegments)
+            $0.sizeBytes =
+                UInt64(statistics.segments + statistics.standbySegments)
                 * UInt64(node.config.node.storage.logSegmentSize)
             $0.appendedRecords = statistics.records
             $0.appendedBytes = statistics.bytesWritten

@@ -79,7 +79,12 @@ package struct AtlasDBService: Sendable {
             service.batch(request, call.arrival, on: loops[call.loopIndex]) { result in
                 switch result {
                 case .success(let response):
-                    call.respond(RPCMessage(capacity: response.encodedSize) { response.encode(into: &$0) })
+                    let size = response.encodedSize
+                    guard size <= service.answerBytesMax else {
+                        let error = ServiceError.answerTooLarge(size, allowed: service.answerBytesMax, response)
+                        return call.fail(error.rpcStatus)
+                    }
+                    call.respond(RPCMessage(capacity: size) { response.encode(into: &$0) })
                 case .failure(let error): call.fail(error.rpcStatus)
                 }
             }

@@ -7,7 +7,7 @@ internal import NIOPosix
 /// between. A caller runs its own request through the shard, if nobody else is there; whoever finishes it resumes the
 /// caller.
 package final class EmbeddedService: Sendable {
-    let node: Node
+    package let node: Node
     private let translation: RequestTranslation
     private let receipts: ReceiptTranslation
 
@@ -29,31 +29,43 @@ extension EmbeddedService {
 
 extension EmbeddedService {
     package nonisolated(nonsending) func put(
-        _ request: WirePutRequest, _ arrival: Arrival
+        _ request: WirePutRequest,
+        _ arrival: Arrival
     ) async throws(ServiceError) -> WirePutResponse {
         let command = try translation.put(request)
         let (result, receipt) = try await write(command, arrival)
         return WirePutResponse(
-            command.operations[0], result, receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil)
+            command.operations[0],
+            result,
+            receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil
+        )
     }
 
     package nonisolated(nonsending) func delete(
-        _ request: WireDeleteRequest, _ arrival: Arrival
+        _ request: WireDeleteRequest,
+        _ arrival: Arrival
     ) async throws(ServiceError) -> WireDeleteResponse {
         let command = try translation.delete(request)
         let (result, receipt) = try await write(command, arrival)
         return WireDeleteResponse(
-            command.operations[0], result, receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil)
+            command.operations[0],
+            result,
+            receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil
+        )
     }
 
     package nonisolated(nonsending) func batch(
-        _ request: WireBatchRequest, _ arrival: Arrival
+        _ request: WireBatchRequest,
+        _ arrival: Arrival
     ) async throws(ServiceError) -> WireBatchResponse {
         let command = try translation.batch(request)
         if command.operations.contains(where: \.isWrite) {
             let (result, receipt) = try await write(command, arrival)
             return WireBatchResponse(
-                command, result, receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil)
+                command,
+                result,
+                receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil
+            )
         }
         // A batch that writes nothing reads one snapshot, and needs no log.
         let newest = RequestTranslation.Read(version: nil, minVersion: .zero)
@@ -68,7 +80,8 @@ extension EmbeddedService {
     }
 
     private nonisolated(nonsending) func write(
-        _ command: Command, _ arrival: Arrival
+        _ command: Command,
+        _ arrival: Arrival
     ) async throws(ServiceError) -> (CommandResult, Receipt) {
         if let overload = node.overload(for: command) { throw ServiceError(overload) }
         let request = WriteRequest(command: command, deadline: arrival.deadline)
@@ -89,14 +102,17 @@ extension EmbeddedService {
 
 extension EmbeddedService {
     package nonisolated(nonsending) func get(
-        _ request: WireGetRequest, _ arrival: Arrival
+        _ request: WireGetRequest,
+        _ arrival: Arrival
     ) async throws(ServiceError) -> WireGetResponse {
         let (key, read) = try translation.get(request)
         let range = KeyRange(start: key, end: key.successor)
         let point = try await readPoint(range, read, arrival, wantsReceipt: request.wantReceipt)
         let (store, version) = (node.store, read.version)
         let record = try await readingStore { tier throws(StoreError) in
-            if let version { try store.record(of: key, at: version, tier: tier) } else {
+            if let version {
+                try store.record(of: key, at: version, tier: tier)
+            } else {
                 try store.record(of: key, tier: tier)
             }
         }
@@ -112,7 +128,8 @@ extension EmbeddedService {
 
     /// - Returns: a scan at a snapshot that is taken now.
     package nonisolated(nonsending) func scan(
-        _ request: WireScanRequest, _ arrival: Arrival
+        _ request: WireScanRequest,
+        _ arrival: Arrival
     ) async throws(ServiceError) -> EmbeddedScan {
         let (range, read) = try translation.scan(request)
         let point = try await readPoint(range, read, arrival, wantsReceipt: request.wantReceipt)
@@ -120,8 +137,14 @@ extension EmbeddedService {
         do throws(StoreError) {
             let applied = try snapshot.tabletState(of: .first)?.appliedTimestamp ?? .zero
             return EmbeddedScan(
-                self, request, range, snapshot: snapshot, version: read.version, newest: applied,
-                receipt: point.map { receipts.read($0.receipt, arrival) })
+                self,
+                request,
+                range,
+                snapshot: snapshot,
+                version: read.version,
+                newest: applied,
+                receipt: point.map { receipts.read($0.receipt, arrival) }
+            )
         } catch {
             throw ServiceError(error)
         }
@@ -130,7 +153,10 @@ extension EmbeddedService {
     /// Waits until the state that a read asks for may be read: not at all where the core has permitted it.
     /// - Returns: the core's word on how the read was served; `nil` where the permit stood in for it.
     private nonisolated(nonsending) func readPoint(
-        _ range: KeyRange, _ read: RequestTranslation.Read, _ arrival: Arrival, wantsReceipt: Bool
+        _ range: KeyRange,
+        _ read: RequestTranslation.Read,
+        _ arrival: Arrival,
+        wantsReceipt: Bool
     ) async throws(ServiceError) -> ReadPoint? {
         if node.permit.isValid() {
             let applied = node.permit.applied
@@ -192,8 +218,13 @@ package final class EmbeddedScan: @unchecked Sendable {
     private var isFirst = true
 
     fileprivate init(
-        _ service: EmbeddedService, _ request: WireScanRequest, _ range: KeyRange, snapshot: RocksDBSnapshot,
-        version: Timestamp?, newest: Timestamp, receipt: WireReceipt?
+        _ service: EmbeddedService,
+        _ request: WireScanRequest,
+        _ range: KeyRange,
+        snapshot: RocksDBSnapshot,
+        version: Timestamp?,
+        newest: Timestamp,
+        receipt: WireReceipt?
     ) {
         self.service = service
         self.request = request
@@ -224,8 +255,15 @@ package final class EmbeddedScan: @unchecked Sendable {
         let (snapshot, request, version, now) = (snapshot, request, version, now)
         let page = try await service.readingStore { tier throws(StoreError) in
             try snapshot.scan(
-                range, reverse: request.reverse, keysOnly: request.keysOnly, at: version, now: now, limit: limit,
-                bytesMax: ScanTask.pageBytesMax, tier: tier)
+                range,
+                reverse: request.reverse,
+                keysOnly: request.keysOnly,
+                at: version,
+                now: now,
+                limit: limit,
+                bytesMax: ScanTask.pageBytesMax,
+                tier: tier
+            )
         }
         itemsLeft -= page.items.count
         rest = itemsLeft > 0 ? page.rest : nil

@@ -58,7 +58,8 @@ package final class HealthService: Sendable {
     }
 
     private func check(_ call: RPCServerCall, _ message: ByteBuffer) {
-        guard let request = try? Grpc_Health_V1_HealthCheckRequest(serializedBytes: Array(message.readableBytesView)) else {
+        guard let request = try? Grpc_Health_V1_HealthCheckRequest(serializedBytes: Array(message.readableBytesView))
+        else {
             return call.fail(RPCStatus(.invalidArgument, "the message cannot be decoded"))
         }
         guard let status = status(of: request.service) else {

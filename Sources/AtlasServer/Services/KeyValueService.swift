@@ -34,13 +34,20 @@ package final class KeyValueService: Sendable {
         translation = RequestTranslation(limits: node.config.cluster.limits)
         receipts = ReceiptTranslation(config: node.config)
     }
+
+    /// The largest message that an answer over the network may be.
+    var answerBytesMax: Int {
+        node.config.node.transport.maxSendMsgSize
+    }
 }
 
 // MARK: - Get
 
 extension KeyValueService {
     package func get(
-        _ request: WireGetRequest, _ arrival: Arrival, on loop: LoopContext,
+        _ request: WireGetRequest,
+        _ arrival: Arrival,
+        on loop: LoopContext,
         respond: @escaping @Sendable (ServiceResult<WireGetResponse>) -> Void
     ) {
         let finish: @Sendable (ServiceResult<WireGetResponse>) -> Void = { result in
@@ -70,8 +77,12 @@ extension KeyValueService {
     ///   - wantsReceipt: ask the core even so.
     ///   - then: gets the core's word on how the read was served; `nil` where the permit stood in for it.
     func whenReadable(
-        _ range: KeyRange, _ read: RequestTranslation.Read, _ arrival: Arrival, on loop: LoopContext,
-        wantsReceipt: Bool, then: @escaping @Sendable (ServiceResult<ReadPoint?>) -> Void
+        _ range: KeyRange,
+        _ read: RequestTranslation.Read,
+        _ arrival: Arrival,
+        on loop: LoopContext,
+        wantsReceipt: Bool,
+        then: @escaping @Sendable (ServiceResult<ReadPoint?>) -> Void
     ) throws(ServiceError) {
         let permitted = node.permit.isValid()
         if read.minVersion > node.permit.applied && permitted {
@@ -89,12 +100,16 @@ extension KeyValueService {
                     case .unavailable(let reason): then(.failure(ServiceError(reason)))
                     case .written: preconditionFailure("a read is not answered like a write")
                     }
-                }))
+                }
+            )
+        )
     }
 
     /// Reads a record, inline if memory has it.
     private func readRecord(
-        _ key: Key, at version: Timestamp?, on loop: LoopContext,
+        _ key: Key,
+        at version: Timestamp?,
+        on loop: LoopContext,
         then: @escaping @Sendable (ServiceResult<Record?>) -> Void
     ) {
         let node = node
@@ -111,7 +126,10 @@ extension KeyValueService {
     }
 
     private func response(
-        to request: WireGetRequest, record: Record?, point: ReadPoint?, arrival: Arrival
+        to request: WireGetRequest,
+        record: Record?,
+        point: ReadPoint?,
+        arrival: Arrival
     ) -> WireGetResponse {
         var response = WireGetResponse()
         if let record {
@@ -127,7 +145,8 @@ extension KeyValueService {
 extension Node {
     /// Runs a read of the store inline if memory suffices, otherwise on a thread that may wait; calls back on the loop.
     func readingStore<Value: Sendable>(
-        on loop: any EventLoop, _ read: @escaping @Sendable (ReadTier) throws(StoreError) -> Value,
+        on loop: any EventLoop,
+        _ read: @escaping @Sendable (ReadTier) throws(StoreError) -> Value,
         then: @escaping @Sendable (ServiceResult<Value>) -> Void
     ) {
         do throws(StoreError) {
@@ -153,7 +172,9 @@ extension Node {
 
 extension KeyValueService {
     package func put(
-        _ request: WirePutRequest, _ arrival: Arrival, on loop: LoopContext,
+        _ request: WirePutRequest,
+        _ arrival: Arrival,
+        on loop: LoopContext,
         respond: @escaping @Sendable (ServiceResult<WirePutResponse>) -> Void
     ) {
         let command: Command
@@ -168,13 +189,19 @@ extension KeyValueService {
             respond(
                 result.map { result, receipt in
                     WirePutResponse(
-                        command.operations[0], result, receipt: wantsReceipt ? receipts.write(receipt, arrival) : nil)
-                })
+                        command.operations[0],
+                        result,
+                        receipt: wantsReceipt ? receipts.write(receipt, arrival) : nil
+                    )
+                }
+            )
         }
     }
 
     package func delete(
-        _ request: WireDeleteRequest, _ arrival: Arrival, on loop: LoopContext,
+        _ request: WireDeleteRequest,
+        _ arrival: Arrival,
+        on loop: LoopContext,
         respond: @escaping @Sendable (ServiceResult<WireDeleteResponse>) -> Void
     ) {
         let command: Command
@@ -189,13 +216,19 @@ extension KeyValueService {
             respond(
                 result.map { result, receipt in
                     WireDeleteResponse(
-                        command.operations[0], result, receipt: wantsReceipt ? receipts.write(receipt, arrival) : nil)
-                })
+                        command.operations[0],
+                        result,
+                        receipt: wantsReceipt ? receipts.write(receipt, arrival) : nil
+                    )
+                }
+            )
         }
     }
 
     package func batch(
-        _ request: WireBatchRequest, _ arrival: Arrival, on loop: LoopContext,
+        _ request: WireBatchRequest,
+        _ arrival: Arrival,
+        on loop: LoopContext,
         respond: @escaping @Sendable (ServiceResult<WireBatchResponse>) -> Void
     ) {
         let command: Command
@@ -210,8 +243,12 @@ extension KeyValueService {
             respond(
                 result.map { result, receipt in
                     WireBatchResponse(
-                        command, result, receipt: wantsReceipt ? receipt.map { receipts.write($0, arrival) } : nil)
-                })
+                        command,
+                        result,
+                        receipt: wantsReceipt ? receipt.map { receipts.write($0, arrival) } : nil
+                    )
+                }
+            )
         }
         if command.isReadOnly {
             readBatch(command, arrival, on: loop, wantsReceipt: wantsReceipt, then: finish)
@@ -224,7 +261,10 @@ extension KeyValueService {
 
     /// A batch that writes nothing reads one snapshot, and needs no log.
     private func readBatch(
-        _ command: Command, _ arrival: Arrival, on loop: LoopContext, wantsReceipt: Bool,
+        _ command: Command,
+        _ arrival: Arrival,
+        on loop: LoopContext,
+        wantsReceipt: Bool,
         then: @escaping @Sendable (ServiceResult<(CommandResult, Receipt?)>) -> Void
     ) {
         let finish: @Sendable (ServiceResult<(CommandResult, Receipt?)>) -> Void = { result in
@@ -255,7 +295,10 @@ extension KeyValueService {
     }
 
     private func write(
-        _ command: Command, _ kind: OperationKind, _ arrival: Arrival, on loop: LoopContext,
+        _ command: Command,
+        _ kind: OperationKind,
+        _ arrival: Arrival,
+        on loop: LoopContext,
         then: @escaping @Sendable (ServiceResult<(CommandResult, Receipt)>) -> Void
     ) {
         if let overload = node.overload(for: command) {
@@ -269,7 +312,9 @@ extension KeyValueService {
                     let result = Self.result(of: outcome)
                     loop.record(kind, result, since: arrival)
                     then(result)
-                }))
+                }
+            )
+        )
     }
 
     private static func result(of outcome: Outcome) -> ServiceResult<(CommandResult, Receipt)> {

@@ -13,7 +13,10 @@ struct OperationStatistics: Sendable {
         var conditionsFailed: UInt64 = 0
         /// Microseconds, two significant digits.
         var latency = Histogram<UInt64>(
-            lowestDiscernibleValue: 1, highestTrackableValue: Self.latencyMax, numberOfSignificantValueDigits: .two)
+            lowestDiscernibleValue: 1,
+            highestTrackableValue: Self.latencyMax,
+            numberOfSignificantValueDigits: .two
+        )
 
         static let latencyMax: UInt64 = 600_000_000
     }

@@ -31,8 +31,12 @@ struct RequestTranslation: Sendable {
     private func boundary(_ bytes: [UInt8]) throws(ServiceError) -> [UInt8] {
         guard bytes.count <= limits.maxKeySize else {
             throw .limit(
-                .keyTooLarge, "the key is too large, in bytes", name: "limits.max_key_size", actual: bytes.count,
-                allowed: limits.maxKeySize)
+                .keyTooLarge,
+                "the key is too large, in bytes",
+                name: "limits.max_key_size",
+                actual: bytes.count,
+                allowed: limits.maxKeySize
+            )
         }
         return bytes
     }
@@ -40,8 +44,12 @@ struct RequestTranslation: Sendable {
     private func value(_ bytes: [UInt8]) throws(ServiceError) -> [UInt8] {
         guard bytes.count <= limits.maxValueSize else {
             throw .limit(
-                .valueTooLarge, "the value is too large, in bytes", name: "limits.max_value_size",
-                actual: bytes.count, allowed: limits.maxValueSize)
+                .valueTooLarge,
+                "the value is too large, in bytes",
+                name: "limits.max_value_size",
+                actual: bytes.count,
+                allowed: limits.maxValueSize
+            )
         }
         return bytes
     }
@@ -54,7 +62,8 @@ struct RequestTranslation: Sendable {
     // MARK: Conditions and options
 
     private func condition(
-        expectedVersion: Int64, _ condition: WireCondition?
+        expectedVersion: Int64,
+        _ condition: WireCondition?
     ) throws(ServiceError) -> Condition? {
         if expectedVersion < 0 { throw .invalid("expected_version is negative") }
         guard let condition else {
@@ -90,14 +99,17 @@ struct RequestTranslation: Sendable {
     }
 
     private func read(
-        _ consistency: Atlas_Consistency, minVersion: Int64, atVersion: Int64
+        _ consistency: Atlas_Consistency,
+        minVersion: Int64,
+        atVersion: Int64
     ) throws(ServiceError) -> Read {
         if case .UNRECOGNIZED(let value) = consistency { throw .unknownValue("consistency", value) }
         if minVersion < 0 { throw .invalid("min_version is negative") }
         if atVersion < 0 { throw .invalid("at_version is negative") }
         return Read(
             version: atVersion == 0 ? nil : Timestamp(rawValue: UInt64(atVersion)),
-            minVersion: Timestamp(rawValue: UInt64(minVersion)))
+            minVersion: Timestamp(rawValue: UInt64(minVersion))
+        )
     }
 
     // MARK: Requests
@@ -110,18 +122,22 @@ struct RequestTranslation: Sendable {
     func put(_ request: WirePutRequest) throws(ServiceError) -> Command {
         try check(request.writeLevel)
         let operation = Operation(
-            .put(value: try value(request.value), ttl: try ttl(request.ttl)), key: try key(request.key),
+            .put(value: try value(request.value), ttl: try ttl(request.ttl)),
+            key: try key(request.key),
             condition: try condition(expectedVersion: request.expectedVersion, request.condition),
-            returnsPrevious: request.returnPrevious)
+            returnsPrevious: request.returnPrevious
+        )
         return Command(requestID: try requestID(request.requestID), operations: [operation])
     }
 
     func delete(_ request: WireDeleteRequest) throws(ServiceError) -> Command {
         try check(request.writeLevel)
         let operation = Operation(
-            .delete, key: try key(request.key),
+            .delete,
+            key: try key(request.key),
             condition: try condition(expectedVersion: request.expectedVersion, request.condition),
-            returnsPrevious: request.returnPrevious)
+            returnsPrevious: request.returnPrevious
+        )
         return Command(requestID: try requestID(request.requestID), operations: [operation])
     }
 
@@ -129,8 +145,12 @@ struct RequestTranslation: Sendable {
         try check(request.writeLevel)
         guard request.operations.count <= limits.maxBatchOperations else {
             throw .limit(
-                .batchTooLarge, "the batch has too many operations", name: "limits.max_batch_operations",
-                actual: request.operations.count, allowed: limits.maxBatchOperations)
+                .batchTooLarge,
+                "the batch has too many operations",
+                name: "limits.max_batch_operations",
+                actual: request.operations.count,
+                allowed: limits.maxBatchOperations
+            )
         }
         var operations: [Operation] = []
         operations.reserveCapacity(request.operations.count)
@@ -148,8 +168,12 @@ struct RequestTranslation: Sendable {
         }
         guard size <= limits.maxBatchSize else {
             throw .limit(
-                .batchTooLarge, "the batch's keys and values are too large, in bytes", name: "limits.max_batch_size",
-                actual: size, allowed: limits.maxBatchSize)
+                .batchTooLarge,
+                "the batch's keys and values are too large, in bytes",
+                name: "limits.max_batch_size",
+                actual: size,
+                allowed: limits.maxBatchSize
+            )
         }
         return Command(requestID: try requestID(request.requestID), operations: operations)
     }
@@ -163,9 +187,11 @@ struct RequestTranslation: Sendable {
         case .UNRECOGNIZED(let value): throw .unknownValue("type", value)
         }
         return Operation(
-            kind, key: try key(operation.key),
+            kind,
+            key: try key(operation.key),
             condition: try condition(expectedVersion: operation.expectedVersion, operation.condition),
-            returnsPrevious: operation.returnPrevious)
+            returnsPrevious: operation.returnPrevious
+        )
     }
 
     func scan(_ request: WireScanRequest) throws(ServiceError) -> (KeyRange, Read) {

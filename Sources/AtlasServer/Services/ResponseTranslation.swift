@@ -148,7 +148,10 @@ struct ReceiptTranslation: Sendable {
         wire.ownerNode = names[receipt.owner] ?? ""
         wire.ownerRegion = receipt.ownerRegion.rawValue
         wire.ballot = WireBallot(
-            counter: receipt.ballot.counter, node: names[receipt.ballot.node] ?? "", handoff: receipt.ballot.handoff)
+            counter: receipt.ballot.counter,
+            node: names[receipt.ballot.node] ?? "",
+            handoff: receipt.ballot.handoff
+        )
         wire.tablet = TabletID.first.rawValue
         wire.slot = receipt.slot.rawValue
         wire.path =

@@ -48,7 +48,8 @@ final class ScanTask: @unchecked Sendable {
         var sentItems: UInt64 = 0
     }
 
-    init(_ request: WireScanRequest, _ arrival: Arrival, service: KeyValueService, on loop: LoopContext, sink: any Sink) {
+    init(_ request: WireScanRequest, _ arrival: Arrival, service: KeyValueService, on loop: LoopContext, sink: any Sink)
+    {
         self.request = request
         self.arrival = arrival
         self.service = service
@@ -91,9 +92,13 @@ final class ScanTask: @unchecked Sendable {
             let applied = try snapshot.tabletState(of: .first)?.appliedTimestamp ?? .zero
             let version = read.version ?? applied
             scan = Progress(
-                snapshot: snapshot, rest: range.isEmpty ? nil : range, version: read.version,
-                snapshotVersion: Int64(version.rawValue), now: read.version?.milliseconds ?? SystemClock.wall(),
-                receipt: point.map { service.receipts.read($0.receipt, arrival) })
+                snapshot: snapshot,
+                rest: range.isEmpty ? nil : range,
+                version: read.version,
+                snapshotVersion: Int64(version.rawValue),
+                now: read.version?.milliseconds ?? SystemClock.wall(),
+                receipt: point.map { service.receipts.read($0.receipt, arrival) }
+            )
             isBusy = false
             readPages()
         } catch {
@@ -127,8 +132,15 @@ extension ScanTask {
         let inline = Inline()
         service.node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
             try scan.snapshot.scan(
-                rest, reverse: reverse, keysOnly: keysOnly, at: scan.version, now: scan.now, limit: limit,
-                bytesMax: Self.pageBytesMax, tier: tier)
+                rest,
+                reverse: reverse,
+                keysOnly: keysOnly,
+                at: scan.version,
+                now: scan.now,
+                limit: limit,
+                bytesMax: Self.pageBytesMax,
+                tier: tier
+            )
         } then: { [self] result in
             isBusy = false
             switch result {

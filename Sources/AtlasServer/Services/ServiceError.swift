@@ -9,7 +9,10 @@ package final class ServiceError: Error, Sendable {
     package let detail: Atlas_ErrorDetail
 
     package init(
-        _ status: RPCCode, _ code: Atlas_ErrorCode, _ message: String, with fill: (inout Atlas_ErrorDetail) -> Void = { _ in }
+        _ status: RPCCode,
+        _ code: Atlas_ErrorCode,
+        _ message: String,
+        with fill: (inout Atlas_ErrorDetail) -> Void = { _ in }
     ) {
         self.status = status
         var detail = Atlas_ErrorDetail()
@@ -37,11 +40,19 @@ extension ServiceError {
     }
 
     static func unknownValue(_ field: String, _ value: Int) -> ServiceError {
-        ServiceError(.invalidArgument, .unknownValue, "\(field) has the value \(value), which this server does not know")
+        ServiceError(
+            .invalidArgument,
+            .unknownValue,
+            "\(field) has the value \(value), which this server does not know"
+        )
     }
 
     static func limit(
-        _ code: Atlas_ErrorCode, _ what: String, name: String, actual: Int, allowed: Int
+        _ code: Atlas_ErrorCode,
+        _ what: String,
+        name: String,
+        actual: Int,
+        allowed: Int
     ) -> ServiceError {
         ServiceError(.invalidArgument, code, "\(what): \(actual), at most \(allowed) (\(name))") {
             $0.limitName = name
@@ -51,15 +62,19 @@ extension ServiceError {
     }
 
     static let requestIDExpired = ServiceError(
-        .invalidArgument, .requestIDExpired,
+        .invalidArgument,
+        .requestIDExpired,
         """
         the request id is older than the time for which retries are recognised, or from the future (check the client's \
         clock); nothing was changed by this attempt
-        """)
+        """
+    )
 
     static func versionInFuture(_ version: Int64, newest: Timestamp) -> ServiceError {
         ServiceError(
-            .outOfRange, .versionInFuture, "version \(version) is in the future; the newest state is \(newest.rawValue)"
+            .outOfRange,
+            .versionInFuture,
+            "version \(version) is in the future; the newest state is \(newest.rawValue)"
         ) {
             $0.newestVersion = Int64(newest.rawValue)
         }
@@ -72,13 +87,33 @@ extension ServiceError {
     static let cancelled = ServiceError(.cancelled, .cancelled, "the call was cancelled")
 
     static let deadlineExceeded = ServiceError(
-        .deadlineExceeded, .deadlineExceeded, "the deadline passed before the call was served")
+        .deadlineExceeded,
+        .deadlineExceeded,
+        "the deadline passed before the call was served"
+    )
+
+    /// - Parameter batch: what was to be answered, if it was a batch, which may have taken effect.
+    static func answerTooLarge(_ bytes: Int, allowed: Int, _ batch: WireBatchResponse?) -> ServiceError {
+        let written = batch?.version ?? 0
+        let outcome = written > 0 ? "the batch took effect with version \(written), but its" : "the"
+        return ServiceError(
+            .resourceExhausted,
+            .messageTooLarge,
+            "\(outcome) answer is too large, in bytes: \(bytes), at most \(allowed) (transport.max_send_msg_size)"
+        ) {
+            $0.limitName = "transport.max_send_msg_size"
+            $0.limitActual = UInt64(bytes)
+            $0.limitAllowed = UInt64(allowed)
+            $0.outcomeUnknown = written > 0
+        }
+    }
 
     convenience init(_ overload: Overload) {
         switch overload {
         case .diskFull(let free, let reserve):
             self.init(
-                .resourceExhausted, .diskFull,
+                .resourceExhausted,
+                .diskFull,
                 """
                 the node's disk has \(free >> 20) MiB left and keeps \(reserve >> 20) MiB in reserve \
                 (storage.disk_reserve); reads and deletes go on, writes when there is space again
@@ -86,7 +121,9 @@ extension ServiceError {
             ) { $0.retryAfterMs = 1_000 }
         case .storeBehind(let retryAfter):
             self.init(
-                .resourceExhausted, .overloaded, "the storage engine is behind with its compactions; retry later"
+                .resourceExhausted,
+                .overloaded,
+                "the storage engine is behind with its compactions; retry later"
             ) { $0.retryAfterMs = retryAfter }
         }
     }
@@ -114,7 +151,9 @@ extension ServiceError {
             self.init(.deadlineExceeded, .deadlineExceeded, "the deadline passed before the call was served")
         case .outcomeUnknown:
             self.init(
-                .unavailable, .noOwner, "ownership was lost; retry with the same request id to settle the outcome"
+                .unavailable,
+                .noOwner,
+                "ownership was lost; retry with the same request id to settle the outcome"
             ) { $0.outcomeUnknown = true }
         case .versionInFuture(let now):
             self.init(.outOfRange, .versionInFuture, "the version is in the future; the newest is \(now.rawValue)") {
@@ -127,7 +166,8 @@ extension ServiceError {
         switch error {
         case .versionNotRetained(let oldest):
             self.init(
-                .outOfRange, .versionNotRetained,
+                .outOfRange,
+                .versionNotRetained,
                 "the version is no longer retained; the oldest that can be read is \(oldest.rawValue)"
             ) { $0.oldestVersion = Int64(oldest.rawValue) }
         case .diskFull(let what):

@@ -82,8 +82,11 @@ extension SessionStream {
                 return refuse(
                     next.id,
                     ServiceError(
-                        .resourceExhausted, .tooManyCalls,
-                        "the session has \(Self.callsMax) calls in progress, which is the most it may have"))
+                        .resourceExhausted,
+                        .tooManyCalls,
+                        "the session has \(Self.callsMax) calls in progress, which is the most it may have"
+                    )
+                )
             }
             inProgress[next.id] = .some(nil)
             begin(next)
@@ -124,7 +127,9 @@ extension SessionStream {
 extension SessionStream {
     /// The final answer of a call.
     fileprivate func answer<Response>(
-        _ id: UInt64, _ result: ServiceResult<Response>, _ body: (Response) -> WireSessionAnswer.Body
+        _ id: UInt64,
+        _ result: ServiceResult<Response>,
+        _ body: (Response) -> WireSessionAnswer.Body
     ) {
         guard inProgress.removeValue(forKey: id) != nil else { return }
         switch result {
@@ -137,11 +142,25 @@ extension SessionStream {
     private func refuse(_ id: UInt64, _ error: ServiceError) {
         append(
             WireSessionAnswer(
-                id: id, .error(WireSessionError(status: Int32(error.status.rawValue), detail: error.detail))))
+                id: id,
+                .error(WireSessionError(status: Int32(error.status.rawValue), detail: error.detail))
+            )
+        )
     }
 
     fileprivate func append(_ answer: WireSessionAnswer) {
+        let before = answers.readableBytes
         answer.append(to: &answers)
+        if answers.readableBytes > service.answerBytesMax {
+            // One message cannot hold this answer and those before it, or not even this one alone.
+            let size = answers.readableBytes - before
+            answers.moveWriterIndex(to: answers.writerIndex - size)
+            flush()
+            if size > service.answerBytesMax {
+                return refuse(answer.id, .answerTooLarge(size, allowed: service.answerBytesMax, answer.batch))
+            }
+            answer.append(to: &answers)
+        }
         if answers.readableBytes >= Self.messageBytes { return flush() }
         guard !isFlushArranged else { return }
         isFlushArranged = true
@@ -163,6 +182,12 @@ extension SessionStream {
         guard isHalfClosed, inProgress.isEmpty else { return }
         flush()
         call.finish()
+    }
+}
+
+extension WireSessionAnswer {
+    fileprivate var batch: WireBatchResponse? {
+        if case .batch(let response) = body { response } else { nil }
     }
 }
 

@@ -10,7 +10,7 @@ struct Generator {
 
     mutating func ballot() -> Ballot {
         let node = NodeID(rawValue: random.next())
-        let counter = min(random.number(), .max - 1)
+        let counter = min(random.number(), (1 << 62) - 1)
         guard random.chance(30) else { return Ballot(counter: counter, node: node) }
         let handoff = UInt32.random(in: 1...UInt32.max, using: &random)
         return Ballot(counter: counter, node: node, handoff: handoff, owner: NodeID(rawValue: random.next()))
