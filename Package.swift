@@ -12,7 +12,8 @@ let strict: [SwiftSetting] = [
 let package = Package(
     name: "atlas-db",
     products: [
-        .library(name: "AtlasServer", targets: ["AtlasServer"]),
+        .library(name: "AtlasDB", targets: ["AtlasDB"]),
+        .executable(name: "atlas-db", targets: ["atlas-db"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -71,9 +72,56 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "AtlasCoreTests", dependencies: ["AtlasCore"], swiftSettings: strict),
+        .target(
+            name: "AtlasClient",
+            dependencies: [
+                "AtlasCore", "AtlasProtobuf", "AtlasRPC",
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            swiftSettings: strict + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+        ),
+        .target(
+            name: "AtlasDB",
+            dependencies: [
+                "AtlasClient", "AtlasCore", "AtlasProtobuf", "AtlasRocksDB", "AtlasServer",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+        ),
+        .executableTarget(
+            name: "atlas-db",
+            dependencies: [
+                "AtlasClient", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasServer",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AtlasCoreTests",
+            dependencies: ["AtlasCore"],
+            exclude: ["Scripts"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "AtlasLogTests", dependencies: ["AtlasCore", "AtlasLog"], swiftSettings: strict),
-        .testTarget(name: "AtlasRocksDBTests", dependencies: ["AtlasCore", "AtlasRocksDB"], swiftSettings: strict),
+        .testTarget(
+            name: "AtlasRocksDBTests",
+            dependencies: ["AtlasCore", "AtlasRocksDB", "CRocksDB"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "AtlasProtobufTests",
             dependencies: [
@@ -87,6 +135,7 @@ let package = Package(
             name: "AtlasRPCTests",
             dependencies: [
                 "AtlasRPC",
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
@@ -103,6 +152,29 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AtlasClientTests",
+            dependencies: [
+                "AtlasClient", "AtlasProtobuf", "AtlasRPC",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AtlasDBTests",
+            dependencies: [
+                "AtlasCore", "AtlasDB", "AtlasProtobuf", "AtlasServer",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "CommandLineTests",
+            dependencies: ["atlas-db", "AtlasClient", "AtlasCore"],
             swiftSettings: strict
         ),
         .testTarget(name: "HouseTests", swiftSettings: strict),

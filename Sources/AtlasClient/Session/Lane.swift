@@ -1,0 +1,287 @@
+internal import AtlasProtobuf
+internal import AtlasRPC
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+
+/// One connection at a time, to one of the endpoints, with the session on it. Callers leave calls in the outbox; the
+/// first of a moment wakes the event loop, which sends all of them at once.
+///
+/// `@unchecked Sendable`: `outbox` and `current` are under the lock, everything else that changes is confined to the
+/// event loop.
+final class Lane: @unchecked Sendable {
+    let eventLoop: any EventLoop
+    let endpoints: [Endpoint]
+    private let channels: [RPCChannel]
+    private let lock = NIOLock()
+    private var outbox: Outbox
+    /// The index of the endpoint in use.
+    private var current = 0
+
+    /// Takes new calls.
+    private var session: ClientSession?
+    /// Still gets answers, among others those of `session`.
+    private var sessions: [ClientSession] = []
+    private var alarm: Scheduled<Void>?
+    private var alarmTime = NIODeadline.distantFuture
+
+    init(endpoints: [Endpoint], configuration: AtlasClient.Configuration, eventLoop: any EventLoop) {
+        self.endpoints = endpoints
+        self.eventLoop = eventLoop
+        outbox = Outbox(
+            callsInProgressMax: max(1, configuration.callsInProgressMax),
+            sendMessageBytesMax: configuration.sendMessageBytesMax
+        )
+        let rpc = RPCChannelConfiguration(configuration)
+        channels = endpoints.map {
+            RPCChannel(host: $0.host, port: $0.port, eventLoop: eventLoop, configuration: rpc)
+        }
+        for (index, channel) in channels.enumerated() {
+            channel.onStateChange { [weak self] state in
+                if state == .idle || state == .backingOff { self?.retireSession(of: index) }
+            }
+        }
+    }
+
+    /// The channel to the endpoint in use.
+    var channel: (RPCChannel, Endpoint) {
+        let index = lock.withLock { current }
+        return (channels[index], endpoints[index])
+    }
+
+    func channel(to index: Int) -> RPCChannel {
+        channels[index]
+    }
+}
+
+// MARK: - From any thread
+
+extension Lane {
+    /// Sends a call; its receiver gets the answer.
+    func submit(_ call: PendingCall) {
+        lock.lock()
+        guard call.stage == .new, outbox.failure == nil else {
+            let error = call.stage == .cancelled ? .cancelled : outbox.failure ?? .closed
+            lock.unlock()
+            return call.finish(.failure(error))
+        }
+        do throws(AtlasError) {
+            try outbox.add(call)
+        } catch {
+            lock.unlock()
+            return call.finish(.failure(error))
+        }
+        arrangeAndUnlock()
+    }
+
+    /// Lets a scan send more.
+    func credit(_ call: PendingCall, messages: UInt32) {
+        lock.lock()
+        guard call.stage == .sent, outbox.failure == nil else { return lock.unlock() }
+        outbox.add(WireSessionCall(id: call.id, .credit(messages)))
+        arrangeAndUnlock()
+    }
+
+    /// Nobody waits for the call any more.
+    func cancel(_ call: PendingCall) {
+        lock.lock()
+        switch call.stage {
+        case .new:
+            call.stage = .cancelled
+            lock.unlock()
+        case .waiting, .sent:
+            outbox.cancel(call)
+            arrangeAndUnlock()
+        case .cancelled, .over:
+            lock.unlock()
+        }
+    }
+
+    /// Moves on if `endpoint` is still the one in use: to the owner, if that is an endpoint, otherwise to the next one.
+    func leave(_ endpoint: String?, ownerAddress: String?) {
+        guard endpoints.count > 1 else { return }
+        lock.lock()
+        let isInUse = endpoint.map { $0 == endpoints[current].description } ?? true
+        guard isInUse else { return lock.unlock() }
+        let owner = ownerAddress.flatMap { address in endpoints.firstIndex { $0.description == address } }
+        current = owner ?? (current + 1) % endpoints.count
+        lock.unlock()
+        eventLoop.execute { self.retireSession() }
+    }
+
+    func use(_ endpoint: Int) {
+        lock.withLock { current = endpoint }
+    }
+
+    /// Fails everything that is under way, and what comes later.
+    func close() async {
+        shutDown()
+        for channel in channels { await channel.close() }
+    }
+
+    func shutDown() {
+        let wasOpen = lock.withLock {
+            defer { outbox.failure = .closed }
+            return outbox.failure == nil
+        }
+        guard wasOpen else { return }
+        eventLoop.execute { self.failAll() }
+    }
+
+    /// The first one after the loop has looked wakes it up.
+    private func arrangeAndUnlock() {
+        let isFirst = !outbox.isArranged
+        outbox.isArranged = true
+        lock.unlock()
+        if isFirst { eventLoop.execute { self.deliver() } }
+    }
+}
+
+// MARK: - On the event loop
+
+extension Lane {
+    /// Sends what lies in the outbox.
+    private func deliver() {
+        guard lock.withLock({ outbox.failure == nil }) else { return failAll() }
+        let session = session ?? openSession()
+        var (delivery, waitingDeadline) = lock.withLock {
+            outbox.isArranged = false
+            return (outbox.take(messages: !session.isCongested), outbox.alarm)
+        }
+        var earliest = waitingDeadline ?? .distantFuture
+        for call in delivery.begun {
+            session.begin(call)
+            earliest = min(earliest, call.deadline)
+        }
+        setAlarm(noLaterThan: earliest)
+        let last = delivery.messages.popLast()
+        for message in delivery.messages { session.send(message) }
+        if let last { sendLast(last, session) }
+        for call in delivery.cancelled { cancelNow(call) }
+        if session.isOver { session.failAll() }
+        if waitingDeadline != nil { noteFinished(0) }
+    }
+
+    private func sendLast(_ message: consuming ByteBuffer, _ session: ClientSession) {
+        session.send(message)
+        lock.lock()
+        outbox.giveBack(message)
+        lock.unlock()
+    }
+
+    private func openSession() -> ClientSession {
+        let (channel, endpoint) = channel
+        let session = ClientSession(lane: self, endpoint: endpoint.description)
+        self.session = session
+        sessions.append(session)
+        session.open(on: channel)
+        return session
+    }
+
+    /// There is room on the session's stream again.
+    func becameWritable(_ session: ClientSession) {
+        guard session === self.session, lock.withLock({ !outbox.isEmpty }) else { return }
+        deliver()
+    }
+
+    /// So many calls are over, so that others may begin.
+    func noteFinished(_ count: Int) {
+        lock.lock()
+        let refused = outbox.finished(count)
+        let mustSend = !outbox.isEmpty && !outbox.isArranged
+        if mustSend { outbox.isArranged = true }
+        lock.unlock()
+        for (call, error) in refused { call.finish(.failure(error)) }
+        if mustSend { eventLoop.execute { self.deliver() } }
+    }
+
+    /// The session has ended; its calls have been told.
+    func ended(_ session: ClientSession) {
+        sessions.removeAll { $0 === session }
+        if session === self.session { self.session = nil }
+    }
+
+    /// The calls of the session are still answered; the next calls go to another.
+    private func retireSession(of index: Int? = nil) {
+        guard let session, index == nil || endpoints[index!].description == session.endpoint else { return }
+        self.session = nil
+        session.retire()
+    }
+
+    private func cancelNow(_ call: PendingCall) {
+        let waited = lock.withLock { outbox.removeWaiting { $0 === call } }
+        if !waited.isEmpty { return call.finish(.failure(.cancelled)) }
+        guard let session = sessions.first(where: { $0.remove(call) }) else { return }
+        session.sendCancel(call)
+        call.lose(.cancelled)
+        over(call)
+    }
+
+    private func over(_ call: PendingCall) {
+        lock.withLock { call.stage = .over }
+        noteFinished(1)
+    }
+
+    private func failAll() {
+        alarm?.cancel()
+        for call in lock.withLock({ outbox.removeWaiting { _ in true } }) { call.finish(.failure(.closed)) }
+        let delivery = lock.withLock { outbox.take(messages: true) }
+        for call in delivery.begun { call.finish(.failure(.closed)) }
+        for session in sessions { session.close() }
+    }
+}
+
+// MARK: - Deadlines
+
+extension Lane {
+    /// Looks at the deadlines no later than then. Most calls are over by then, so one alarm serves many of them.
+    private func setAlarm(noLaterThan time: NIODeadline) {
+        guard time < alarmTime else { return }
+        alarm?.cancel()
+        alarmTime = time
+        alarm = eventLoop.scheduleTask(deadline: time) { self.ring() }
+    }
+
+    private func ring() {
+        alarmTime = .distantFuture
+        let now = NIODeadline.now()
+        var earliest = NIODeadline.distantFuture
+        let (waitedTooLong, alarm) = lock.withLock { (outbox.removeExpired(now), outbox.alarm) }
+        for call in waitedTooLong { call.finish(.failure(.deadlineExceeded(endpoint: nil))) }
+        earliest = alarm ?? earliest
+        for session in sessions {
+            let (expired, next) = session.removeExpired(now)
+            for call in expired {
+                session.sendCancel(call)
+                call.lose(.deadlineExceeded(endpoint: session.endpoint))
+                over(call)
+            }
+            earliest = min(earliest, next)
+        }
+        setAlarm(noLaterThan: earliest)
+    }
+}
+
+extension AtlasError {
+    static func deadlineExceeded(endpoint: String?) -> AtlasError {
+        var context = Context()
+        context.endpoint = endpoint
+        return AtlasError(
+            .deadlineExceeded,
+            "no answer from \(endpoint ?? "the cluster") within the call's timeout",
+            context: context
+        )
+    }
+}
+
+extension RPCChannelConfiguration {
+    fileprivate init(_ configuration: AtlasClient.Configuration) {
+        self.init()
+        limits.sendMessageBytesMax = configuration.sendMessageBytesMax
+        limits.receiveMessageBytesMax = configuration.receiveMessageBytesMax
+        limits.inboundBytesMax = max(limits.inboundBytesMax, configuration.receiveMessageBytesMax)
+        limits.inboundBytesPerLoopMax = max(limits.inboundBytesPerLoopMax, 2 * configuration.receiveMessageBytesMax)
+        connectTimeout = TimeAmount(configuration.connectTimeout)
+        backoffMin = TimeAmount(configuration.retry.backoffMin)
+        backoffMax = TimeAmount(configuration.retry.backoffMax)
+    }
+}

@@ -1,0 +1,44 @@
+internal import NIOCore
+
+/// Whether and when to try again.
+struct Retries {
+    private let policy: AtlasClient.RetryPolicy
+    private let deadline: NIODeadline
+    private var attempts = 1
+    private var backoff: Duration
+
+    init(_ policy: AtlasClient.RetryPolicy, deadline: NIODeadline) {
+        self.policy = policy
+        self.deadline = deadline
+        backoff = policy.backoffMin
+    }
+
+    /// How long to wait before the next attempt; `nil`: the error is the answer.
+    mutating func next(after error: AtlasError) -> Duration? {
+        guard error.isRetryable, !Task.isCancelled, attempts < policy.attemptsMax ?? .max else { return nil }
+        let jittered = backoff * Double.random(in: 0.5...1)
+        let wait = max(jittered, error.context.retryAfter ?? .zero)
+        guard .now() + TimeAmount(wait) < deadline else { return nil }
+        attempts += 1
+        backoff = min(backoff * 2, policy.backoffMax)
+        return wait
+    }
+}
+
+extension TimeAmount {
+    /// Within ten years, so that sums with the present do not overflow.
+    init(_ duration: Duration) {
+        let years10 = Int64(10 * 366 * 86_400) * 1_000_000_000
+        self = .nanoseconds(min(max(duration.nanoseconds, -years10), years10))
+    }
+}
+
+extension Duration {
+    /// As near as 64 bits come.
+    fileprivate var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, overflow2) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        return overflow || overflow2 ? (seconds < 0 ? .min : .max) : sum
+    }
+}

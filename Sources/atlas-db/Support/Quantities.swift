@@ -1,0 +1,113 @@
+internal import ArgumentParser
+
+/// A length of time on the command line: `500ms`, `10s`, `1h30m`.
+struct TimeLength: ExpressibleByArgument, Sendable {
+    var duration: Duration
+
+    init(_ duration: Duration) {
+        self.duration = duration
+    }
+
+    init?(argument: String) {
+        let units: [(name: String, microseconds: Int64)] = [
+            ("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1),
+        ]
+        var rest = argument[...]
+        var unused = units[...]
+        var total: Int64 = 0
+        if rest.isEmpty { return nil }
+        while !rest.isEmpty {
+            let digits = rest.prefix { $0.isASCII && $0.isNumber }
+            let name = rest.dropFirst(digits.count).prefix { $0.isLetter }
+            rest = rest.dropFirst(digits.count + name.count)
+            guard let number = Int64(digits), let index = unused.firstIndex(where: { $0.name == name }) else {
+                return nil
+            }
+            let (part, tooLong) = number.multipliedReportingOverflow(by: units[index].microseconds)
+            let (sum, overflow) = total.addingReportingOverflow(part)
+            if tooLong || overflow { return nil }
+            total = sum
+            unused = units[(index + 1)...]
+        }
+        duration = .microseconds(total)
+    }
+
+    /// In whole milliseconds, rounded up, so that something short does not become nothing.
+    var milliseconds: UInt64 {
+        let (seconds, attoseconds) = duration.components
+        return UInt64(seconds) * 1_000 + UInt64((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+    }
+
+    var defaultValueDescription: String {
+        Quantity.time(microseconds: milliseconds * 1_000)
+    }
+}
+
+/// Numbers with units, as people read them.
+enum Quantity {
+    static func bytes(_ bytes: UInt64) -> String {
+        let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+        if bytes < 1024 { return "\(bytes) B" }
+        var value = Double(bytes) / 1024
+        var index = 0
+        while value >= 1024, index < units.count - 1 {
+            value /= 1024
+            index += 1
+        }
+        return "\(significant(value)) \(units[index])"
+    }
+
+    static func time(microseconds: UInt64) -> String {
+        switch microseconds {
+        case ..<1_000: "\(microseconds) µs"
+        case ..<1_000_000: "\(significant(Double(microseconds) / 1_000)) ms"
+        case ..<60_000_000: "\(significant(Double(microseconds) / 1_000_000)) s"
+        default: long(seconds: microseconds / 1_000_000)
+        }
+    }
+
+    /// With separators for thousands.
+    static func count(_ count: UInt64) -> String {
+        let digits = String(count)
+        var text = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0 && (digits.count - index) % 3 == 0 { text += "," }
+            text.append(digit)
+        }
+        return text
+    }
+
+    /// "1 node", "2 nodes".
+    static func plural(_ count: Int, _ noun: String) -> String {
+        "\(Self.count(UInt64(max(count, 0)))) \(noun)\(count == 1 ? "" : "s")"
+    }
+
+    /// The two largest units.
+    private static func long(seconds: UInt64) -> String {
+        let units: [(String, UInt64)] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)]
+        let first = units.firstIndex { seconds >= $0.1 } ?? units.count - 1
+        var rest = seconds
+        var parts: [String] = []
+        for (name, size) in units[first...].prefix(2) {
+            parts.append("\(rest / size) \(name)")
+            rest %= size
+        }
+        return parts.joined(separator: " ")
+    }
+
+    /// Three digits of a number below 1024 or so.
+    private static func significant(_ value: Double) -> String {
+        fixed(value, digits: value < 9.995 ? 2 : value < 99.95 ? 1 : 0)
+    }
+
+    static func fixed(_ value: Double, digits: Int) -> String {
+        guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
+        var scale: UInt64 = 1
+        for _ in 0..<digits { scale *= 10 }
+        let scaled = UInt64((abs(value) * Double(scale)).rounded())
+        let sign = value < 0 && scaled > 0 ? "-" : ""
+        if digits == 0 { return "\(sign)\(scaled)" }
+        let fraction = String(scaled % scale)
+        return "\(sign)\(scaled / scale).\(String(repeating: "0", count: digits - fraction.count))\(fraction)"
+    }
+}

@@ -1,0 +1,71 @@
+import Foundation
+import Testing
+
+extension Commands {
+    @Suite("atlas-db config")
+    struct ConfigTests {
+        private func rows(_ result: CommandResult) throws -> [[String: String]] {
+            try #require(JSONSerialization.jsonObject(with: Data(result.outputBytes)) as? [[String: String]])
+        }
+
+        @Test("The value in force and its origin: flag before environment before file")
+        func origins() async throws {
+            let directory = try TemporaryDirectory()
+            let file = directory.path + "/atlas.yaml"
+            try "node:\n  id: from-file\n  region_id: 5\ntransport:\n  port: 9001\n"
+                .write(toFile: file, atomically: true, encoding: .utf8)
+            let result = try await run(
+                "config",
+                "--config",
+                file,
+                "--node-id",
+                "from-flag",
+                "-o",
+                "json",
+                environment: ["ATLAS_NODE_ID": "from-environment", "ATLAS_REGION_ID": "6"]
+            )
+            #expect(result.status == 0)
+            let byKey = Dictionary(uniqueKeysWithValues: try rows(result).map { ($0["key"]!, $0) })
+            #expect(byKey["node.id"]?["value"] == "from-flag")
+            #expect(byKey["node.id"]?["origin"] == "--node-id")
+            #expect(byKey["node.region_id"]?["value"] == "6")
+            #expect(byKey["node.region_id"]?["origin"] == "ATLAS_REGION_ID")
+            #expect(byKey["transport.port"]?["origin"] == "\(file):5")
+            #expect(byKey["storage.sync_writes"]?["origin"] == "default")
+        }
+
+        @Test("The table has a line for each setting")
+        func table() async throws {
+            let table = try await run("config").output
+            let count = try rows(try await run("config", "-o", "json")).count
+            #expect(table.hasPrefix("KEY "))
+            #expect(table.split(separator: "\n").count == count + 1)
+        }
+
+        @Test(
+            "An unknown key is refused with a suggestion, and all problems are listed",
+            arguments: ["config", "start"]
+        )
+        func unknownKey(_ command: String) async throws {
+            let result = try await run(
+                command,
+                "--set",
+                "region.wite_strategy=local",
+                "--set",
+                "storage.num_versions=none"
+            )
+            #expect(result.status == 2)
+            #expect(result.errors.contains("did you mean region.write_strategy?"))
+            #expect(result.errors.contains("storage.num_versions"))
+        }
+
+        @Test("A missing configuration file is named")
+        func missingFile() async throws {
+            let result = try await run("config", "--config", "./nowhere.yaml", "-o", "json")
+            #expect(result.status == 2)
+            let problems = try #require(try result.jsonError()["problems"] as? [String])
+            #expect(problems.count == 1)
+            #expect(problems.first?.contains("nowhere.yaml") == true)
+        }
+    }
+}

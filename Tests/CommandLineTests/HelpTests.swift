@@ -1,0 +1,84 @@
+import Testing
+
+extension Commands {
+    @Suite("Help and usage")
+    struct HelpTests {
+        @Test(
+            "Every command explains itself with an example",
+            arguments: [
+                ["start"], ["version"], ["get"], ["put"], ["delete"], ["scan"], ["batch"], ["status"], ["config"],
+                ["bench"],
+                ["log"], ["log", "verify"],
+            ]
+        )
+        func help(_ command: [String]) async throws {
+            let result = try await run(command + ["--help"])
+            #expect(result.status == 0)
+            #expect(result.errors.isEmpty)
+            #expect(result.output.contains("Example"))
+            #expect(result.output.contains("atlas-db \(command.joined(separator: " "))"))
+        }
+
+        @Test("Without a command, and with help, there is an overview")
+        func overview() async throws {
+            for arguments in [[], ["--help"], ["help"]] {
+                let result = try await run(arguments)
+                #expect(result.status == 0)
+                #expect(result.output.contains("First steps:"))
+                #expect(result.output.contains("Exit codes:"))
+            }
+            #expect(try await run("help", "put").output.contains("--if-absent"))
+        }
+
+        @Test("The version, as text and as JSON")
+        func version() async throws {
+            let text = try await run("version")
+            #expect(text.output.hasPrefix("atlas-db "))
+            let version = try #require(try await run("version", "-o", "json").json()["version"] as? String)
+            #expect(text.output == "atlas-db \(version)\n")
+            #expect(try await run("--version").output == "\(version)\n")
+        }
+
+        @Test(
+            "Wrong usage ends with 2 and says what is wrong",
+            arguments: [
+                (["frobnicate"], "frobnicate"),
+                (["get"], "key"),
+                (["get", "a", "b"], "b"),
+                (["get", "a", "--nonsense"], "--nonsense"),
+                (["get", "a", "-o", "xml"], "xml"),
+                (["get", "a", "--timeout", "soon"], "soon"),
+                (["get", "a", "--timeout", "0s"], "--timeout"),
+                (["get", "a", "--endpoint", "nowhere"], "host:port"),
+                (["get", "0g", "--hex"], "hexadecimal"),
+                (["put", "a"], "--file"),
+                (["put", "a", "1", "--file", "x"], "not both"),
+                (["put", "a", "1", "--if-absent", "--if-version", "3"], "not several"),
+                (["put", "a", "1", "--request-id", "7"], "UUID"),
+                (["put", "a", "--file", "./missing"], "./missing"),
+                (["scan", "--limit", "-1"], "--limit"),
+                (["batch"], "no operation"),
+                (["batch", "put a"], "operation 1: the value is missing"),
+                (["batch", "get a", "destroy b"], "operation 2"),
+                (["bench", "--reads", "1.5"], "--reads"),
+                (["bench", "--in-flight", "0"], "--in-flight"),
+                (["log", "verify", "--data-dir", "./missing"], "no data directory"),
+            ]
+        )
+        func usage(_ arguments: [String], _ expected: String) async throws {
+            let text = try await run(arguments)
+            #expect(text.status == 2, "\(text.errors)")
+            #expect(text.output.isEmpty)
+            #expect(text.errors.hasPrefix("error: "))
+            #expect(text.errors.contains(expected), "\(text.errors)")
+
+            // Before there is a command, there is no -o either.
+            guard !arguments.contains("-o"), arguments != ["frobnicate"] else { return }
+            let json = try await run(arguments + ["-o", "json"])
+            #expect(json.status == 2)
+            let error = try json.jsonError()
+            #expect(error["exit_code"] as? Int == 2)
+            #expect((error["message"] as? String)?.contains(expected) == true, "\(json.errors)")
+        }
+    }
+}
