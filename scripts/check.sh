@@ -3,7 +3,7 @@
 # its number; to add one, add a script.
 #
 #   scripts/check.sh               all
-#   scripts/check.sh --fast        those below 30: format, generated code, tests
+#   scripts/check.sh --fast        those below 30: format, generated code, Swift tests
 #   scripts/check.sh --skip NAME   all but one
 #   scripts/check.sh NAME...       these, such as: scripts/check.sh format tests
 set -euo pipefail

@@ -1,0 +1,1 @@
+"""Writes, SIGKILLs, restarts, and the question whether everything is as it was acknowledged."""

@@ -1,0 +1,1 @@
+"""What the tests share: a server process, stubs, clients, raw HTTP/2."""

@@ -1,0 +1,166 @@
+"""A real `atlas-db` process on a free port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import grpc
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+# What a server prints when it serves.
+ANNOUNCEMENT = "listens on"
+
+
+def binary() -> Path:
+    """`$ATLAS_DB`, or the newest that was built."""
+    if named := os.environ.get("ATLAS_DB"):
+        return Path(named).resolve()
+    built = [REPOSITORY / ".build" / kind / "atlas-db" for kind in ("debug", "release")]
+    built = [path for path in built if path.exists()]
+    if not built:
+        raise FileNotFoundError("no atlas-db: build it (swift build --product atlas-db) or set ATLAS_DB")
+    return max(built, key=lambda path: path.stat().st_mtime)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class StartFailed(Exception):
+    """The process ended, or did not become ready in time. The text is what it printed."""
+
+
+class Server:
+    """Start, stop, kill and look at one server. Its directory holds `data/` and `server.log`."""
+
+    def __init__(self, directory: Path, settings: dict[str, object] | None = None, data: Path | None = None) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.data = data or directory / "data"
+        self.settings = dict(settings or {})
+        self.port = free_port()
+        self.log = directory / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None, "the server has not been started"
+        return self.process.pid
+
+    # Life
+
+    def launch(self) -> None:
+        """Starts the process and does not wait for it."""
+        assert not self.is_running(), "the server runs already"
+        command = [str(binary()), "start", "--address", self.address, "--data-dir", str(self.data)]
+        for key, value in self.settings.items():
+            command += ["--set", f"{key}={value}"]
+        # The caller's settings and the repository's config/ are not this server's.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ATLAS_")}
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def start(self, within: float = START_SECONDS) -> Server:
+        """Starts the process and waits until it serves."""
+        self.launch()
+        self.wait_until_ready(within)
+        return self
+
+    def wait_until_ready(self, within: float = START_SECONDS) -> None:
+        end = time.monotonic() + within
+        while time.monotonic() < end:
+            if not self.is_running():
+                raise StartFailed(self.output())
+            if ANNOUNCEMENT in self._new_output():
+                return
+            time.sleep(0.01)
+        raise StartFailed(f"not ready after {within} s:\n{self.output()}")
+
+    def start_expecting_refusal(self, within: float = START_SECONDS) -> tuple[int, str]:
+        """For a start that must fail: the exit status and what this attempt printed."""
+        self.launch()
+        assert self.process is not None
+        try:
+            status = self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the server started although it must not:\n{self.output()}") from None
+        return status, self._new_output()
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self, within: float = STOP_SECONDS) -> int:
+        assert self.process is not None
+        return self.process.wait(within)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash of the process."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self) -> None:
+        """After a crash, on the same port."""
+        self.kill()
+        self.start()
+
+    # Looking at it
+
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def resident_bytes(self) -> int:
+        """VmRSS: what the process holds in memory now."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+        raise AssertionError("no VmRSS")
+
+    def open_files(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def _new_output(self) -> str:
+        """What the last attempt to start has printed."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
+
+    def channel(self, **options: object) -> grpc.Channel:
+        """A gRPC channel with a connection of its own."""
+        settings: dict[str, object] = {
+            "grpc.use_local_subchannel_pool": 1,
+            "grpc.max_receive_message_length": 64 << 20,
+            "grpc.initial_reconnect_backoff_ms": 50,
+            "grpc.max_reconnect_backoff_ms": 200,
+            # Despite its name: how long one attempt to connect may take.
+            "grpc.min_reconnect_backoff_ms": 5000,
+            "grpc.enable_http_proxy": 0,
+            **{f"grpc.{name}": value for name, value in options.items()},
+        }
+        return grpc.insecure_channel(self.address, options=list(settings.items()))
