@@ -23,21 +23,13 @@ extension Commands {
         @Test("A second signal ends a node at once, even one that waits for a call")
         func secondSignal() async throws {
             let server = try await TestServer()
-            try await server.succeed("bench", "--load", "--keys", "8000", "--value-size", "4096", "--duration", "0s")
-            // A scan whose output nobody reads stays under way.
-            let pipe = try OutputPipe()
-            let scan = try CommandProcess(
-                ["scan", "--endpoint", server.address, "-o", "json"],
-                outputTo: pipe.writing
-            )
-            defer { scan.send(SIGKILL) }
-            try await Task.sleep(for: .seconds(1))
-            #expect(scan.poll() == nil)
+            let call = try await OpenCall(to: server.address)
+            defer { call.cancel() }
 
             server.process.send(SIGTERM)
             try #require(await within(5) { server.process.errors.contains("a second signal") ? true : nil } == true)
             try await Task.sleep(for: .milliseconds(300))
-            try #require(server.process.poll() == nil, "the scan should have held the server up")
+            try #require(server.process.poll() == nil, "the open call should have held the server up")
             let begin = ContinuousClock.now
             server.process.send(SIGTERM)
             #expect(try await server.process.wait(seconds: 5) == .signal(SIGTERM))
