@@ -70,7 +70,7 @@ import Testing
     @Test func manyCallsShareAMessage() throws {
         var outbox = Outbox(callsInProgressMax: 100, sendMessageBytesMax: 1 << 20)
         for _ in 0..<10 { try outbox.add(put(10)) }
-        let delivery = outbox.take(messages: true)
+        let delivery = outbox.take()
         #expect(delivery.messages.count == 1)
         #expect(try calls(delivery.messages[0]) == Array(1...10))
         #expect(delivery.begun.map(\.id) == Array(1...10))
@@ -84,7 +84,7 @@ import Testing
         try outbox.add(put(99_000))
         try outbox.add(put(10))
         #expect(throws: AtlasError.self) { try outbox.add(put(100_000)) }
-        let messages = outbox.take(messages: true).messages
+        let messages = outbox.take().messages
         #expect(messages.allSatisfy { $0.readableBytes <= 100_000 })
         #expect(try messages.flatMap(calls) == [1, 2, 3, 4])
     }
@@ -93,12 +93,12 @@ import Testing
         var outbox = Outbox(callsInProgressMax: 2, sendMessageBytesMax: 1 << 20)
         let all = (0..<5).map { _ in put(10) }
         for call in all { try outbox.add(call) }
-        #expect(outbox.take(messages: true).begun.count == 2)
+        #expect(outbox.take().begun.count == 2)
         #expect(outbox.alarm != nil)
         #expect(all[4].stage == .waiting)
         #expect(outbox.removeWaiting { $0 === all[2] }.count == 1)
         #expect(outbox.finished(1).isEmpty)
-        #expect(outbox.take(messages: true).begun.map { $0 === all[3] } == [true])
+        #expect(outbox.take().begun.map { $0 === all[3] } == [true])
         #expect(outbox.removeExpired(.distantFuture).count == 1)
         #expect(outbox.alarm == nil)
     }
@@ -106,8 +106,14 @@ import Testing
     @Test func unsentBytesAreBounded() throws {
         var outbox = Outbox(callsInProgressMax: 1_000, sendMessageBytesMax: 4 << 20)
         for _ in 0..<40 { try outbox.add(put(1 << 20)) }
-        let bytes = outbox.take(messages: true).messages.reduce(0) { $0 + $1.readableBytes }
+        let bytes = outbox.take().messages.reduce(0) { $0 + $1.readableBytes }
         #expect(bytes < 10 << 20)
         #expect(bytes >= 8 << 20)
+        outbox.backlogBytes = bytes
+        #expect(outbox.finished(0).isEmpty)
+        #expect(outbox.take().messages.isEmpty)
+        outbox.backlogBytes = 0
+        #expect(outbox.finished(0).isEmpty)
+        #expect(!outbox.take().messages.isEmpty)
     }
 }

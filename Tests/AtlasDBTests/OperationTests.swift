@@ -26,6 +26,24 @@ import Testing
         }
     }
 
+    /// What the documentation shows, as it stands there.
+    @Test func documentedSnippet() async throws {
+        try await withServer { server in
+            let db = try await AtlasClient.connect(server.endpoint)
+            let written = try await db.put("key1", "value1")
+            if let entry = try await db.get("key1") { print(entry.value, entry.version) }
+            for try await entry in db.scan(prefix: "user/") { print(entry.key) }
+            try await db.put("b", "0")
+            let refused = await failure {
+                // swift-format-ignore
+                try await db.batch { $0.put("a", "1"); $0.delete("b", if: .version(7)) }
+            }
+            #expect(written.version > 0)
+            #expect(refused?.code == .conditionFailed)
+            await db.close()
+        }
+    }
+
     @Test(arguments: Place.allCases)
     func bytesOfAnyKind(_ place: Place) async throws {
         try await withStore(place) { db in

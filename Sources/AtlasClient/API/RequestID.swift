@@ -1,7 +1,5 @@
 internal import AtlasCore
-#if canImport(Glibc)
 internal import Glibc
-#endif
 
 /// Names a write, so that a retry takes effect once: a UUIDv7 (RFC 9562), which carries the time at which it was made.
 /// A retry is recognised for as long as the server keeps history (`storage.history_ttl`); an older id is refused.

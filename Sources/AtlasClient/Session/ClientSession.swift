@@ -12,7 +12,10 @@ final class ClientSession: RPCClientStreamHandler {
     /// Why the stream has ended.
     private var status: RPCStatus?
     /// The node does not keep up with what is sent.
-    private(set) var isCongested = false
+    private var isCongested = false
+    /// What waits for it.
+    private var backlog = CircularBuffer<ByteBuffer>()
+    private(set) var backlogBytes = 0
 
     init(lane: Lane, endpoint: String) {
         self.lane = lane
@@ -33,8 +36,17 @@ final class ClientSession: RPCClientStreamHandler {
     }
 
     func send(_ calls: ByteBuffer) {
-        guard let stream, !isOver else { return }
-        if !stream.send(calls) { isCongested = true }
+        guard !isOver else { return }
+        backlog.append(calls)
+        backlogBytes += calls.readableBytes
+        sendBacklog()
+    }
+
+    private func sendBacklog() {
+        while !isCongested, let stream, let calls = backlog.popFirst() {
+            backlogBytes -= calls.readableBytes
+            isCongested = !stream.send(calls)
+        }
     }
 
     func sendCancel(_ call: PendingCall) {
@@ -71,6 +83,7 @@ final class ClientSession: RPCClientStreamHandler {
             sendCancel(scan)
             scan.finish(.failure(AtlasError(.connection, "\(endpoint) is going away").with { $0.endpoint = endpoint }))
         }
+        while let calls = backlog.popFirst() { stream?.send(calls) }
         stream?.halfClose()
         lane.noteFinished(scans.count)
     }
@@ -109,7 +122,9 @@ final class ClientSession: RPCClientStreamHandler {
                 if deliver(answer) { finished += 1 }
             }
         } catch {
+            status = RPCStatus(.internal, "\(endpoint) sent what cannot be decoded: \(error)")
             stream?.cancel()
+            failAll()
         }
         if finished > 0 { lane.noteFinished(finished) }
     }
@@ -130,6 +145,7 @@ final class ClientSession: RPCClientStreamHandler {
     }
 
     func finished(_ status: RPCStatus) {
+        guard !isOver else { return }
         var status = status
         if status.code == .ok { status = RPCStatus(.unavailable, "\(endpoint) has ended the session") }
         self.status = status
@@ -139,6 +155,7 @@ final class ClientSession: RPCClientStreamHandler {
 
     func writable() {
         isCongested = false
+        sendBacklog()
         lane.becameWritable(self)
     }
 }

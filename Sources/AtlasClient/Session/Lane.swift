@@ -145,7 +145,7 @@ extension Lane {
         let session = session ?? openSession()
         var (delivery, waitingDeadline) = lock.withLock {
             outbox.isArranged = false
-            return (outbox.take(messages: !session.isCongested), outbox.alarm)
+            return (outbox.take(), outbox.alarm)
         }
         var earliest = waitingDeadline ?? .distantFuture
         for call in delivery.begun {
@@ -165,6 +165,7 @@ extension Lane {
         session.send(message)
         lock.lock()
         outbox.giveBack(message)
+        outbox.backlogBytes = session.backlogBytes
         lock.unlock()
     }
 
@@ -179,8 +180,9 @@ extension Lane {
 
     /// There is room on the session's stream again.
     func becameWritable(_ session: ClientSession) {
-        guard session === self.session, lock.withLock({ !outbox.isEmpty }) else { return }
-        deliver()
+        guard session === self.session else { return }
+        lock.withLock { outbox.backlogBytes = session.backlogBytes }
+        noteFinished(0)
     }
 
     /// So many calls are over, so that others may begin.
@@ -197,14 +199,19 @@ extension Lane {
     /// The session has ended; its calls have been told.
     func ended(_ session: ClientSession) {
         sessions.removeAll { $0 === session }
-        if session === self.session { self.session = nil }
+        if session === self.session { forgetSession() }
     }
 
     /// The calls of the session are still answered; the next calls go to another.
     private func retireSession(of index: Int? = nil) {
         guard let session, index == nil || endpoints[index!].description == session.endpoint else { return }
-        self.session = nil
+        forgetSession()
         session.retire()
+    }
+
+    private func forgetSession() {
+        session = nil
+        lock.withLock { outbox.backlogBytes = 0 }
     }
 
     private func cancelNow(_ call: PendingCall) {
@@ -224,7 +231,7 @@ extension Lane {
     private func failAll() {
         alarm?.cancel()
         for call in lock.withLock({ outbox.removeWaiting { _ in true } }) { call.finish(.failure(.closed)) }
-        let delivery = lock.withLock { outbox.take(messages: true) }
+        let delivery = lock.withLock { outbox.take() }
         for call in delivery.begun { call.finish(.failure(.closed)) }
         for session in sessions { session.close() }
     }
@@ -244,10 +251,9 @@ extension Lane {
     private func ring() {
         alarmTime = .distantFuture
         let now = NIODeadline.now()
-        var earliest = NIODeadline.distantFuture
-        let (waitedTooLong, alarm) = lock.withLock { (outbox.removeExpired(now), outbox.alarm) }
+        let (waitedTooLong, waitingDeadline) = lock.withLock { (outbox.removeExpired(now), outbox.alarm) }
         for call in waitedTooLong { call.finish(.failure(.deadlineExceeded(endpoint: nil))) }
-        earliest = alarm ?? earliest
+        var earliest = waitingDeadline ?? .distantFuture
         for session in sessions {
             let (expired, next) = session.removeExpired(now)
             for call in expired {

@@ -15,6 +15,8 @@ struct Outbox {
     private var closed: [ByteBuffer] = []
     private var open = ByteBuffer()
     private var closedBytes = 0
+    /// What the loop has taken, and the connection does not take.
+    var backlogBytes = 0
     private var nextID: UInt64 = 1
     private var waiting = CircularBuffer<PendingCall>()
     /// No call that waits has an earlier deadline.
@@ -62,12 +64,10 @@ struct Outbox {
         cancelled.append(call)
     }
 
-    /// - Parameter messages: whether messages can be sent now.
-    mutating func take(messages: Bool) -> Delivery {
+    mutating func take() -> Delivery {
         var delivery = Delivery(messages: [], begun: [], cancelled: [])
         swap(&delivery.begun, &begun)
         swap(&delivery.cancelled, &cancelled)
-        guard messages else { return delivery }
         swap(&delivery.messages, &closed)
         closedBytes = 0
         if open.readableBytes > 0 {
@@ -125,7 +125,7 @@ struct Outbox {
     }
 
     private var hasRoom: Bool {
-        inProgress < callsInProgressMax && closedBytes + open.readableBytes < Self.bytesMax
+        inProgress < callsInProgressMax && backlogBytes + closedBytes + open.readableBytes < Self.bytesMax
     }
 
     private mutating func encode(_ call: PendingCall) throws(AtlasError) {

@@ -22,7 +22,7 @@ package final class DataDirectory: Sendable {
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let busy = errno == EWOULDBLOCK
             defer { close(descriptor) }
-            if busy { throw NodeError("the data directory \(path) is in use by another process") }
+            if busy { throw NodeError("the data directory \(path) is in use, by this process or another") }
             throw Self.failure("cannot lock", lockPath)
         }
         lockDescriptor = descriptor

@@ -1,0 +1,8 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "basic-client",
+    dependencies: [.package(name: "atlas-db", path: "../..")],
+    targets: [.executableTarget(name: "basic-client", dependencies: [.product(name: "AtlasDB", package: "atlas-db")])]
+)
