@@ -139,14 +139,15 @@ extension Node {
     /// Whether a command would be taken now. Asked before `submit`, so that a node that is short of something says so
     /// at once.
     package func overload(for command: Command) -> Overload? {
-        if applier.isOutOfSpace || !log.acceptsWrites && command.operations.contains(where: \.takesSpace) {
-            let space = directory.space()
-            return .diskFull(freeBytes: space.free, reserveBytes: UInt64(config.node.storage.diskReserve))
-        }
-        if case .stop(let retryAfter) = store.pressure {
-            return .storeBehind(retryAfterMilliseconds: UInt64(retryAfter))
-        }
-        return nil
+        let isShort = !log.acceptsWrites
+        if applier.isOutOfSpace || isShort && command.operations.contains(where: \.takesSpace) { return diskFull }
+        guard case .stop(let retryAfter) = store.pressure else { return nil }
+        // A store that is behind on a full disk is behind because of that.
+        return isShort ? diskFull : .storeBehind(retryAfterMilliseconds: UInt64(retryAfter))
+    }
+
+    private var diskFull: Overload {
+        .diskFull(freeBytes: directory.space().free, reserveBytes: UInt64(config.node.storage.diskReserve))
     }
 
     package func write(_ request: WriteRequest, responder: Responder) {
