@@ -54,6 +54,29 @@ import Testing
         await node.close()
     }
 
+    /// The log moves the last live records of an old segment behind newer ones, which may be the last thing it does.
+    @Test func aRestartFindsWhatTheLogMovedToItsEnd() async throws {
+        let directory = try TemporaryDirectory()
+        let first = try await TestNode.open(directory)
+        let value = String(repeating: "x", count: 60_000)
+        for number in 0..<16 { try await first.put("k\(number)", value) }
+        try first.node.flush()
+        // One in the old segment, and one in the new.
+        for number in 16..<18 { try await first.put("k\(number)", value) }
+        let deadline = ContinuousClock.now + .seconds(30)
+        while first.node.logStatistics().segmentsRecycled == 0, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        #expect(first.node.logStatistics().recordsMoved > 0)
+        let image = try first.crashImage(of: directory)
+        await first.close()
+
+        let second = try await TestNode.open(image)
+        try await second.put("another", "key")
+        for number in 0..<18 { #expect(try second.value("k\(number)") == value) }
+        await second.close()
+    }
+
     @Test func aRetryTakesEffectOnceAcrossARestart() async throws {
         let directory = try TemporaryDirectory()
         let id = RequestID(milliseconds: SystemClock.wall(), random: (1, 2))

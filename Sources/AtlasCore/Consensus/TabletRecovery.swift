@@ -6,17 +6,26 @@ package struct RestoredTablet: Sendable {
     package var applied: TabletState
 }
 
-/// Rebuilds a tablet's consensus state from the log, record by record, in the order in which they were written. Chosen
-/// entries are handed out while the log is still being read, so that memory holds the undecided tail alone.
+/// Rebuilds a tablet's consensus state from the log, record by record. Chosen entries are handed out while the log is
+/// still being read, so that memory holds the undecided tail alone.
+///
+/// The order of the records does not matter: the log moves old ones behind later ones. What results is the highest
+/// ballot of each slot, and every slot that an owner's commit point vouches for.
 package struct TabletRecovery: Sendable {
+    /// An owner said that every slot through `commitPoint` is chosen.
+    private struct Statement: Sendable {
+        var ballot: Ballot
+        var commitPoint: Slot
+    }
+
     package let tablet: TabletID
     package let epoch: UInt64
     private var promised = Ballot.zero
     private var commitPoint: Slot
     private var takenThrough: Slot
     private var window: EntryWindow
-    /// The highest commit point that an owner stated in the log.
-    package private(set) var statedCommitPoint = Slot.zero
+    /// Those beyond `commitPoint`, the highest one of each ballot.
+    private var statements: [Statement] = []
 
     /// - Parameter state: what the store holds of the tablet.
     package init(state: TabletState) {
@@ -54,12 +63,28 @@ package struct TabletRecovery: Sendable {
             if let held = window[entry.slot], held.ballot > entry.ballot { continue }
             window.store(entry)
         }
-        statedCommitPoint = max(statedCommitPoint, body.commitPoint)
-        // The rule of `learnCommit`: only across slots accepted at the ballot that speaks.
-        while commitPoint < body.commitPoint, let next = window[commitPoint.next], next.ballot == body.ballot {
+        note(Statement(ballot: body.ballot, commitPoint: body.commitPoint))
+        advanceCommitPoint()
+        return body.entries.last!.lastStamp
+    }
+
+    private mutating func note(_ statement: Statement) {
+        guard statement.commitPoint > commitPoint else { return }
+        guard let known = statements.firstIndex(where: { $0.ballot == statement.ballot }) else {
+            return statements.append(statement)
+        }
+        statements[known].commitPoint = max(statements[known].commitPoint, statement.commitPoint)
+    }
+
+    /// Moves across the slots that are held at the ballot of a statement or at a higher one: what was chosen at a ballot
+    /// is what every higher ballot proposes. An entry of a lower ballot may be another than the chosen one.
+    private mutating func advanceCommitPoint() {
+        while let next = window[commitPoint.next],
+            statements.contains(where: { $0.commitPoint >= next.slot && $0.ballot <= next.ballot })
+        {
             commitPoint = next.slot
         }
-        return body.entries.last!.lastStamp
+        statements.removeAll { $0.commitPoint <= commitPoint }
     }
 
     /// The chosen entries that have not been handed out yet, in order; they are to be applied now.
@@ -71,9 +96,16 @@ package struct TabletRecovery: Sendable {
     }
 
     /// Whether the log lacks slots that an owner knew to be chosen. With peers that is a follower that has to catch up;
-    /// an only voter had all of them, so a part of its log is lost.
+    /// an only voter had all of them, so a part of its log is lost. What it does hold beyond `commitPoint` it proposes
+    /// again.
     package var lacksChosenSlots: Bool {
-        statedCommitPoint > commitPoint
+        guard let stated = statements.map(\.commitPoint).max() else { return false }
+        var slot = commitPoint.next
+        while slot <= stated {
+            if window[slot] == nil { return true }
+            slot = slot.next
+        }
+        return false
     }
 
     /// How many chosen slots wait to be taken.
