@@ -22,6 +22,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
     private let diesAt: NIODeadline
     private var idleSince = NIODeadline.now()
     private var lastStreamID = HTTP2StreamID.rootStream
+    private var malformedRequests = 0
 
     init(loop: RPCLoop, methods: [String: RPCMethod.Kind], configuration: RPCServerConfiguration) {
         self.methods = methods
@@ -37,6 +38,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
 
     override func receivedHeaders(_ id: HTTP2StreamID, _ headers: HPACKHeaders, endStream: Bool) {
         if let call = stream(id) {
+            guard RequestHeaders.areTrailers(headers) else { return refuse(id) }
             call.receivedHeaders(headers, endStream: endStream)
             return
         }
@@ -45,7 +47,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
     }
 
     private func open(_ id: HTTP2StreamID, _ headers: HPACKHeaders, endStream: Bool) {
-        let request = RequestHeaders(headers)
+        guard let request = RequestHeaders(headers) else { return refuse(id) }
         let call = RPCServerCall(loop: loop, path: request.path, headers: headers)
         call.receivedEnd = endStream
         insert(call, id)
@@ -60,6 +62,20 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
         if let text = request.timeout, !setDeadline(of: call, from: text) { return }
         call.begin(method, requestDeadline: loop.roughNow + configuration.requestTimeout)
         if endStream { call.receive(ByteBuffer(), endStream: true) }
+    }
+
+    /// Malformed headers are an error of the stream (RFC 9113, section 8.1.1); of too many the connection ends.
+    private func refuse(_ id: HTTP2StreamID) {
+        malformedRequests += 1
+        write(HTTP2Frame(streamID: id, payload: .rstStream(.protocolError)))
+        guard malformedRequests > loop.limits.streamErrorsMax else { return }
+        write(
+            HTTP2Frame(
+                streamID: .rootStream,
+                payload: .goAway(lastStreamID: lastStreamID, errorCode: .enhanceYourCalm, opaqueData: nil)
+            )
+        )
+        fail("too many malformed requests")
     }
 
     private func setDeadline(of call: RPCServerCall, from text: String) -> Bool {

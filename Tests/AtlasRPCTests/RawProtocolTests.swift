@@ -254,13 +254,28 @@ import Testing
             try await client.send(.headers(1, extra: [("connection", "close")]))
             try await client.send(.headers(3, extra: [("te", "gzip")]))
             try await client.send(.headers(5, path: ""))
-            try await eventually("resets") {
-                Set(client.frames.filter { $0.type == 3 }.map(\.stream)) == [1, 3, 5]
-            }
-            #expect(!client.isClosed)
+            // Trailers with a pseudo-header, behind headers that are right.
             try await client.send(.headers(7))
-            try await client.send(.data(7, RawClient.message("x"), endStream: true))
-            #expect(try await client.trailers(of: 7)["grpc-status"] == "0")
+            try await client.send(.headers(7, endStream: true))
+            try await eventually("resets") {
+                Set(client.frames.filter { $0.type == 3 }.map(\.stream)) == [1, 3, 5, 7]
+            }
+            #expect(client.frames.filter { $0.type == 3 }.allSatisfy { $0.payload.getInteger(at: 0) == UInt32(1) })
+            #expect(!client.isClosed)
+            try await client.send(.headers(9))
+            try await client.send(.data(9, RawClient.message("x"), endStream: true))
+            #expect(try await client.trailers(of: 9)["grpc-status"] == "0")
+        }
+    }
+
+    @Test func aFloodOfMalformedHeaders() async throws {
+        try await withRawClient { _, client in
+            try await client.handshake()
+            for number in 0...UInt32(RPCLimits().streamErrorsMax) {
+                try await client.send(.headers(2 * number + 1, path: ""))
+            }
+            try await client.waitForClose()
+            #expect(client.goAwayCode == 11)
         }
     }
 
