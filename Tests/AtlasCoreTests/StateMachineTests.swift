@@ -150,6 +150,24 @@ struct StateMachineTests {
         #expect(try evaluate(get, now: 1_500) == .conditionFailed(index: 0, current: absent))
     }
 
+    /// A condition fails on a key that the batch itself has written: the answer is what is there, not what would have been.
+    @Test(arguments: [0, 20])
+    func aFailedConditionTellsWhatIsThere(others: Int) throws {
+        var replica = Replica()
+        _ = try replica.apply([entry(1, stamp(1_000), [put("a", "1")])])
+        let padding = (0..<others).map { put("other \($0)", "x") }
+        let operations = padding + [put("a", "2"), put("new", "2"), put("a", "3", if: .absent)]
+        let result = try replica.apply([entry(2, stamp(2_000), operations)])[0][0]
+        let current = OperationResult(found: true, version: stamp(1_000))
+        #expect(result == .conditionFailed(index: others + 2, current: current))
+        let again = padding + [put("new", "2"), put("new", "3", if: .absent)]
+        let absent = OperationResult(found: false, version: .zero)
+        #expect(
+            try replica.apply([entry(3, stamp(3_000), again)])[0][0]
+                == .conditionFailed(index: others + 1, current: absent)
+        )
+    }
+
     /// A failed condition changes nothing, wherever in the batch it stands.
     @Test func batchesAreAllOrNothing() throws {
         var replica = Replica()

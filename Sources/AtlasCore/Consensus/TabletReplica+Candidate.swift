@@ -6,7 +6,7 @@ extension TabletReplica {
     mutating func startElection(context: inout StepContext) {
         if isOwner { stepDown(context: &context) }
         let ballot = Ballot(counter: highestSeen.counter + 1, node: node)
-        role = .candidate(Candidacy(ballot: ballot, commitPoint: commitPoint))
+        role = .candidate(Candidacy(ballot: ballot))
         // The own acceptor comes first: once its promise is durable, no crash leads to a second use of the ballot, and
         // what an earlier life of this node is still to be told cannot be taken for an answer to this one.
         receivePrepare(ballot: ballot, above: commitPoint, from: node, context: &context)
@@ -22,7 +22,6 @@ extension TabletReplica {
     mutating func receivePromise(
         ballot: Ballot,
         clock: Timestamp,
-        commitPoint theirs: Slot,
         entries: [Entry],
         from voter: Int,
         context: inout StepContext
@@ -30,7 +29,6 @@ extension TabletReplica {
         guard case .candidate(var candidacy) = role, candidacy.ballot == ballot else { return }
         candidacy.promises.insert(voter)
         candidacy.clock = max(candidacy.clock, clock)
-        candidacy.commitPoint = max(candidacy.commitPoint, theirs)
         for entry in entries where entry.slot > commitPoint {
             if let known = candidacy.accepted[entry.slot], known.ballot >= entry.ballot { continue }
             candidacy.accepted[entry.slot] = entry

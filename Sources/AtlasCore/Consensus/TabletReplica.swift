@@ -52,8 +52,6 @@ package struct TabletReplica: Sendable {
         var promises = VoteSet()
         /// The highest clock among the promises.
         var clock = Timestamp.zero
-        /// The highest commit point among the promises.
-        var commitPoint: Slot
         /// What the promises hold above the own commit point: of each slot the entry with the highest ballot.
         var accepted: [Slot: Entry] = [:]
     }

@@ -8,6 +8,10 @@ struct Evaluation {
     /// For each key that changes: the record before the command (expired or not) and after it, in the order of the
     /// first change.
     private(set) var changes: [(key: Key, before: Record?, after: Record?)] = []
+    /// Where each key is in `changes`; kept for commands that are not short.
+    private var places: [Key: Int] = [:]
+    private var isShort = true
+    private static let shortCommand = 8
 
     init(stamp: Timestamp, now: UInt64, requestID: RequestID) {
         self.stamp = stamp
@@ -21,17 +25,24 @@ struct Evaluation {
     ) throws(StoreError) -> CommandResult {
         var results: [OperationResult] = []
         results.reserveCapacity(command.operations.count)
+        isShort = command.operations.count <= Self.shortCommand
         for (index, operation) in command.operations.enumerated() {
-            let changed = changes.firstIndex { $0.key == operation.key }
+            let changed = isShort ? changes.firstIndex { $0.key == operation.key } : places[operation.key]
             let stored = if let changed { changes[changed].after } else { try read(operation.key) }
-            let live = stored.flatMap { $0.isExpired(at: now) ? nil : $0 }
+            let live = alive(stored)
             if let condition = operation.condition, !condition.holds(of: live) {
-                return .conditionFailed(index: index, current: operation.result(before: live))
+                // The command changes nothing, so the key still is as it was before all of it.
+                let current = if let changed { alive(changes[changed].before) } else { live }
+                return .conditionFailed(index: index, current: operation.result(before: current))
             }
             change(operation, stored: stored, live: live, changed: changed)
             results.append(operation.result(before: live))
         }
         return .applied(version: stamp, results: results, duplicate: false)
+    }
+
+    private func alive(_ record: Record?) -> Record? {
+        record.flatMap { $0.isExpired(at: now) ? nil : $0 }
     }
 
     private mutating func change(_ operation: Operation, stored: Record?, live: Record?, changed: Int?) {
@@ -52,6 +63,7 @@ struct Evaluation {
         if let changed {
             changes[changed].after = record
         } else {
+            if !isShort { places[key] = changes.count }
             changes.append((key, stored, record))
         }
     }

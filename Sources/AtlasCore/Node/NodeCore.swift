@@ -114,15 +114,8 @@ extension TabletReplica {
         switch message {
         case .prepare(let ballot, let above):
             receivePrepare(ballot: ballot, above: above, from: sender, context: &context)
-        case .promise(let ballot, let clock, let commitPoint, let entries):
-            receivePromise(
-                ballot: ballot,
-                clock: clock,
-                commitPoint: commitPoint,
-                entries: entries,
-                from: voter,
-                context: &context
-            )
+        case .promise(let ballot, let clock, _, let entries):
+            receivePromise(ballot: ballot, clock: clock, entries: entries, from: voter, context: &context)
         case .promiseNeedsSnapshot(_, let through):
             context.effects.append(.report("a candidate needs a snapshot through slot \(through.rawValue)"))
         case .accept(let body):

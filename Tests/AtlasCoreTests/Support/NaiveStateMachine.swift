@@ -38,7 +38,15 @@ struct NaiveStateMachine {
                 value: showsValue ? live?.value : nil
             )
             if let condition = operation.condition, !holds(condition, live) {
-                return .conditionFailed(index: index, current: met)
+                // Nothing of the command happens: what is there is what was there before it.
+                var before = versions[key]?.last?.record
+                if let expiry = before?.expiry, expiry != 0, expiry <= stamp.milliseconds { before = nil }
+                let current = OperationResult(
+                    found: before != nil,
+                    version: before?.version ?? .zero,
+                    value: showsValue ? before?.value : nil
+                )
+                return .conditionFailed(index: index, current: current)
             }
             results.append(met)
             switch operation.kind {
