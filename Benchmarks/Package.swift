@@ -52,6 +52,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .executableTarget(name: "MakeLog", dependencies: ["AtlasCore", "AtlasLog"], swiftSettings: settings),
         .target(name: "CAllocations"),
         .executableTarget(
             name: "Micro",

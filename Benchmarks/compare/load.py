@@ -53,6 +53,20 @@ def h2load(server, kind, level, seconds):
     return Run(rate, float(mean.group(1)) * UNITS[mean.group(2)], cpu / done * 1e6)
 
 
+def bench(atlas, kind, keys):
+    """Each key once, with the product's own load generator."""
+    what = ["--load", "--duration", "0s"] if kind == "put" else ["--reads", "1", "--requests", str(keys), "--duration", "30m"]
+    output = subprocess.run(
+        [
+            atlas.binary(), "bench", "--endpoint", f"127.0.0.1:{atlas.port}", *what, "--keys", str(keys),
+            "--distribution", "sequential", "--key-size", str(len(KEY)), "--value-size", str(len(VALUE)),
+            "--in-flight", "256", "--connections", "4", "-o", "json",
+        ],
+        capture_output=True, text=True, timeout=1800)
+    if output.returncode != 0:
+        raise SystemExit(f"atlas-db bench failed: {output.stderr}")
+
+
 class Keyload:
     """Builds keyload.swift, and runs it."""
 
