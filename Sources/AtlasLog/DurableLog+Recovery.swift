@@ -62,10 +62,11 @@ extension DurableLog {
 
     /// Reads the whole log, checks it, and visits its records. Must be called once, before `start`.
     ///
-    /// Records of one tablet, epoch and slot, and of one tablet and kind, come in the order of their appends, so the
-    /// last one counts. Otherwise an old record may come late, if it was moved out of an almost dead segment, or twice.
+    /// First those of other kinds than entries, in the order of their appends: the last one of a tablet and kind counts.
+    /// Then the entries of each tablet and epoch, by their first slots, wherever they have been moved; records that were
+    /// overwritten as a whole do not come, and of two that share a slot any may come first.
     /// - Parameters:
-    ///   - progress: called now and then with the bytes read and the bytes in all.
+    ///   - progress: called now and then with the bytes of entries that were visited and those in all.
     ///   - visit: takes a record; what it throws ends the recovery.
     /// - Throws: `LogError.corrupt` when a record that was durable is damaged, and what `visit` throws.
     package func recover(
@@ -75,25 +76,26 @@ extension DurableLog {
         lifecycle.withLock { lifecycle in
             guard case .opened = lifecycle else { preconditionFailure("recover comes once, after open") }
         }
+        try scan(visit)
+        try visitEntries(progress, visit)
+        lifecycle.withLock { $0 = .recovered }
+    }
+
+    /// Reads and checks all segments, and fills the index.
+    private func scan(_ visit: (LogRecord, LogPosition) throws -> Void) throws {
         let entries = state.withLock { $0.segments.entries }
-        let sizes = entries.dropLast().map(\.segment.header.size) + [entries[entries.count - 1].end]
-        let total = sizes.reduce(0, +)
         let buffer = UnsafeMutableRawBufferPointer.allocate(
             byteCount: entries.map(\.segment.header.size).max()!,
             alignment: 4096
         )
         defer { buffer.deallocate() }
-        var done = 0
-        for (entry, size) in zip(entries, sizes) {
+        for entry in entries {
             let isActive = entry.segment.sequence == entries[entries.count - 1].segment.sequence
-            try recover(entry, isActive: isActive, using: buffer, visit)
-            done += size
-            progress(done, total)
+            try scan(entry, isActive: isActive, using: buffer, visit)
         }
-        lifecycle.withLock { $0 = .recovered }
     }
 
-    private func recover(
+    private func scan(
         _ entry: SegmentTable.Entry,
         isActive: Bool,
         using buffer: UnsafeMutableRawBufferPointer,
@@ -111,8 +113,9 @@ extension DurableLog {
                 )
             }
             let size = scanned.header.recordSize
-            insertRecovered(record, RecordLocation(segment: segment.sequence, offset: scanned.offset, size: size))
-            try visit(record, LogPosition(segment: segment.sequence, offset: scanned.offset))
+            let location = RecordLocation(segment: segment.sequence, offset: scanned.offset, size: size)
+            insertRecovered(record, location)
+            if record.kind != .entries { try visit(record, LogPosition(location)) }
         }
         guard isActive ? walked.offset == end : walked.sealed else {
             throw LogError.corrupt(
@@ -139,5 +142,37 @@ extension DurableLog {
                 in: &state.segments
             )
         }
+    }
+
+    private func visitEntries(
+        _ progress: (_ done: Int, _ total: Int) -> Void,
+        _ visit: (LogRecord, LogPosition) throws -> Void
+    ) throws {
+        let (tablets, total) = state.withLock { ($0.index.allRuns(), $0.index.entryBytes) }
+        var done = 0
+        for run in tablets.joined() {
+            let segment = state.withLock { $0.segments[UInt64(run.location.segment)].segment }
+            let offset = Int(run.location.offset)
+            guard let record = try segment.record(at: offset, size: Int(run.location.size)) else {
+                throw LogError.corrupt(
+                    LogCorruption(
+                        path: segment.file.path,
+                        segment: segment.sequence,
+                        offset: offset,
+                        tablet: nil,
+                        reason: "the record here was damaged while it was read"
+                    )
+                )
+            }
+            try visit(record, LogPosition(run.location))
+            done += Int(run.location.size)
+            progress(done, total)
+        }
+    }
+}
+
+extension LogPosition {
+    fileprivate init(_ location: RecordLocation) {
+        self.init(segment: UInt64(location.segment), offset: Int(location.offset))
     }
 }

@@ -72,6 +72,15 @@ struct LogIndex {
         entries[EntriesKey(tablet: tablet, epoch: epoch)]?.overlapping(first.rawValue, last.rawValue) ?? []
     }
 
+    /// The records of entries of each tablet and epoch, by first slot.
+    func allRuns() -> [[EntryRun]] {
+        entries.sorted { ($0.key.tablet, $0.key.epoch) < ($1.key.tablet, $1.key.epoch) }.map(\.value.runs)
+    }
+
+    var entryBytes: Int {
+        entries.values.reduce(0) { $0 + $1.runs.reduce(0) { $0 + Int($1.location.size) } }
+    }
+
     /// What must move together if the record at `location` moves to the end of the log, in this order; empty if it no
     /// longer matters.
     ///

@@ -217,10 +217,11 @@ struct Visited: Equatable {
     var position: LogPosition
 }
 
+/// Everything that the log visits, in the order in which it was written.
 func recovered(_ log: DurableLog) throws -> [Visited] {
     var visited: [Visited] = []
     try log.recover { visited.append(Visited(record: $0, position: $1)) }
-    return visited
+    return visited.sorted { $0.position < $1.position }
 }
 
 /// Opens a directory, returns its records and closes it.

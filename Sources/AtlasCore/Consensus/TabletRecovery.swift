@@ -9,8 +9,8 @@ package struct RestoredTablet: Sendable {
 /// Rebuilds a tablet's consensus state from the log, record by record. Chosen entries are handed out while the log is
 /// still being read, so that memory holds the undecided tail alone.
 ///
-/// The order of the records does not matter: the log moves old ones behind later ones. What results is the highest
-/// ballot of each slot, and every slot that an owner's commit point vouches for.
+/// The order of the records does not matter for the result: the highest ballot of each slot, and every slot that an
+/// owner's commit point vouches for. The closer they come to the order of the slots, the less has to be remembered.
 package struct TabletRecovery: Sendable {
     /// An owner said that every slot through `commitPoint` is chosen.
     private struct Statement: Sendable {
