@@ -41,8 +41,8 @@ import Testing
     /// Whatever the order in which they were written, and however often the log has moved them.
     @Test func entriesAreVisitedByTheirSlots() throws {
         let written = [
-            entries(2, 7...9, [1]), promise(1, [2]), entries(1, 4...6, [3]), entries(2, 1...6, [4]), entries(1, 1...3, [5]),
-            entries(2, 8...12, [6]), entries(1, 1...3, [7]), promise(2, [8]),
+            entries(2, 7...9, [1]), promise(1, [2]), entries(1, 4...6, [3]), entries(2, 1...6, [4]),
+            entries(1, 1...3, [5]), entries(2, 8...12, [6]), entries(1, 1...3, [7]), promise(2, [8]),
         ]
         try write(written.map { [$0] }, to: directory)
         let log = try DurableLog.open(directory: directory.path, options: smallOptions())
@@ -50,7 +50,13 @@ import Testing
         var visited: [LogRecord] = []
         var progress: [Int] = []
         var total = 0
-        try log.recover(progress: { progress.append($0); total = $1 }) { record, _ in visited.append(record) }
+        try log.recover(
+            progress: { done, all in
+                progress.append(done)
+                total = all
+            },
+            { record, _ in visited.append(record) }
+        )
         #expect(visited.map(\.body) == [[2], [8], [7], [3], [4], [1], [6]])
         #expect(progress.count == 5 && progress.last == total && progress.sorted() == progress)
     }
