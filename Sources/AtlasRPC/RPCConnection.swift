@@ -76,6 +76,7 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     func willFlush() {}
     func ticked(_ now: NIODeadline) {}
     func becameInactive(_ reason: String) {}
+    func describe(_ fault: RPCFault, isHandled: Bool) -> RPCStatus { fault.status }
     /// Whether PINGs are due on a connection where nothing goes on.
     var keepsAliveWhenIdle: Bool { true }
 
