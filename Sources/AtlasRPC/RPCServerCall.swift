@@ -288,7 +288,9 @@ extension RPCServerCall {
             failLocally(.answerTooLarge(bytes: message.count, max: loop.limits.sendMessageBytesMax))
             return false
         }
-        guard connection.outboundBytes + message.count <= loop.limits.outboundBytesMax else {
+        guard connection.outboundBytes + message.count <= loop.limits.outboundBytesMax,
+            loop.outboundBytes + message.count <= loop.limits.outboundBytesPerLoopMax
+        else {
             failLocally(.tooManyAnswersWaiting)
             return false
         }

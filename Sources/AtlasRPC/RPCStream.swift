@@ -244,8 +244,14 @@ extension RPCStream {
     func count(sent bytes: Int) {
         loop.statistics.messagesSent &+= 1
         loop.statistics.bytesSent &+= UInt64(bytes)
+        countOutbound(bytes)
+    }
+
+    private func countOutbound(_ bytes: Int) {
+        guard let connection else { return }
         outboundBytes += bytes
-        connection?.outboundBytes += bytes
+        connection.outboundBytes += bytes
+        loop.outboundBytes += bytes
     }
 
     private func markDirty() {
@@ -293,9 +299,8 @@ extension RPCStream {
 
     /// HTTP/2 has passed this many bytes of DATA on to the socket.
     func wrote(_ bytes: Int) {
-        outboundBytes -= bytes
+        countOutbound(-bytes)
         guard let connection else { return }
-        connection.outboundBytes -= bytes
         if wantsWritable, outboundBytes <= loop.limits.streamOutboundBytesMax / 2 { connection.visitAfterFlush(self) }
     }
 
@@ -321,8 +326,7 @@ extension RPCStream {
     func detach() {
         releaseAccount()
         if !isOpen { reader.removeAll() }
-        connection?.outboundBytes -= outboundBytes
-        outboundBytes = 0
+        countOutbound(-outboundBytes)
         pending = nil
         connection = nil
     }
