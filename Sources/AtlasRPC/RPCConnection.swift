@@ -157,7 +157,7 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if error is IOError || error is ChannelError {
-            close("\(error)")
+            close(ConnectionFailure.reason(error))
             return
         }
         if !connectionErrorFollows {
