@@ -8,7 +8,7 @@ struct MessageReader {
     enum Result {
         case message(ByteBuffer)
         case incomplete
-        case failure(RPCStatus)
+        case failure(RPCFault)
     }
 
     private var bytes = ByteBuffer()
@@ -38,20 +38,14 @@ struct MessageReader {
         let start = bytes.readerIndex
         guard let flag = bytes.getInteger(at: start, as: UInt8.self) else { return .incomplete }
         guard flag == 0 else {
-            return .failure(
-                flag == 1
-                    ? RPCStatus(.unimplemented, "compressed messages are not supported")
-                    : RPCStatus(.internal, "message prefix starts with \(flag)")
-            )
+            return .failure(flag == 1 ? .compressedMessage : .malformedPrefix(flag))
         }
         guard bytes.readableBytes >= RPCMessage.prefixLength,
             let declared = bytes.getInteger(at: start + 1, as: UInt32.self)
         else { return .incomplete }
         let length = Int(declared)
         guard length <= bytesMax else {
-            return .failure(
-                RPCStatus(.resourceExhausted, "message of \(length) bytes is larger than the limit of \(bytesMax)")
-            )
+            return .failure(.messageTooLarge(bytes: length, max: bytesMax))
         }
         guard bytes.readableBytes - RPCMessage.prefixLength >= length else { return .incomplete }
         bytes.moveReaderIndex(forwardBy: RPCMessage.prefixLength)

@@ -275,7 +275,7 @@ extension RPCChannel {
                 channel.eventLoop.makeCompletedFuture { try self.initialize(channel) }
             }
             .connect(host: host, port: port)
-            .whenFailure { error in self.failedToConnect("\(error)") }
+            .whenFailure { error in self.failedToConnect(ConnectionFailure.reason(error)) }
     }
 
     private func initialize(_ channel: any Channel) throws {

@@ -84,7 +84,7 @@ package final class RPCClientStream: RPCStream, @unchecked Sendable {
             if reply == nil {
                 reply = message
             } else {
-                failLocally(RPCStatus(.internal, "the server sent more than one message"))
+                end(RPCStatus(.internal, "the server sent more than one message"), reset: .cancel)
             }
         case .stream(let handler):
             handler.received(message)
@@ -108,8 +108,8 @@ package final class RPCClientStream: RPCStream, @unchecked Sendable {
         if case .stream(let handler) = receiver { handler.writable() }
     }
 
-    override func failLocally(_ status: RPCStatus) {
-        end(status, reset: .cancel)
+    override func failLocally(_ fault: RPCFault) {
+        end(fault.status, reset: .cancel)
     }
 
     override func deadlinePassed() {
@@ -203,12 +203,7 @@ extension RPCClientStream {
         eventLoop.assertInEventLoop()
         guard isOpen, !sentEnd, !isHalfCloseWaiting else { return false }
         guard message.count <= loop.limits.sendMessageBytesMax else {
-            failLocally(
-                RPCStatus(
-                    .resourceExhausted,
-                    "message of \(message.count) bytes is larger than the limit of \(loop.limits.sendMessageBytesMax)"
-                )
-            )
+            failLocally(.messageTooLarge(bytes: message.count, max: loop.limits.sendMessageBytesMax))
             return false
         }
         if isStarted { return enqueue(message) }

@@ -76,6 +76,7 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     func willFlush() {}
     func ticked(_ now: NIODeadline) {}
     func becameInactive(_ reason: String) {}
+    func describe(_ fault: RPCFault, isHandled: Bool) -> RPCStatus { fault.status }
     /// Whether PINGs are due on a connection where nothing goes on.
     var keepsAliveWhenIdle: Bool { true }
 
@@ -156,7 +157,7 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if error is IOError || error is ChannelError {
-            close("\(error)")
+            close(ConnectionFailure.reason(error))
             return
         }
         if !connectionErrorFollows {
@@ -239,7 +240,7 @@ extension RPCConnection {
 extension RPCConnection {
     /// True while the peer takes less than we have for it.
     var isCongested: Bool {
-        guard outboundBytes > loop.limits.outboundBytesHigh else { return false }
+        guard outboundBytes > loop.outboundBytesHigh else { return false }
         wasCongested = true
         return true
     }
@@ -293,7 +294,7 @@ extension RPCConnection {
     }
 
     private func relieveIfUncongested() {
-        guard wasCongested, outboundBytes <= loop.limits.outboundBytesHigh / 2 else { return }
+        guard wasCongested, outboundBytes <= loop.outboundBytesHigh / 2 else { return }
         wasCongested = false
         let calls = heldBack
         heldBack = []
@@ -342,6 +343,8 @@ extension RPCConnection {
         // After a pause of our own, the peer's answer may lie unread in the socket.
         if !loop.isLate { keepAlive(now) }
         closeIfStalled(now)
+        // Others may have made room.
+        relieveIfUncongested()
         for stream in streams.values { stream.tick(now) }
         ticked(now)
     }

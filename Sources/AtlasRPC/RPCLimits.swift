@@ -27,10 +27,16 @@ package struct RPCLimits: Sendable {
     package var streamOutboundBytesMax = 128 << 10
 
     /// While more than this waits to be sent on one connection, no stream of it is writable and no new unary call is handled.
+    /// Calls that are being handled then may still be answered, each with `sendMessageBytesMax`: the bound is the next one.
     package var outboundBytesHigh = 8 << 20
 
-    /// Answers that would make more than this wait on one connection are replaced by RESOURCE_EXHAUSTED.
+    /// Answers that would make more than this wait on one connection are replaced by RESOURCE_EXHAUSTED. What waits beside
+    /// them is small: the socket's own buffer, and 1000 frames without data, after which HTTP/2 gives the connection up.
     package var outboundBytesMax = 64 << 20
+
+    /// The same for all connections of one event loop together. From half of this on, `outboundBytesHigh` is at most an equal
+    /// share of that half, so that connections that do not read make room for the others after `outboundStallTimeout`.
+    package var outboundBytesPerLoopMax = 512 << 20
 
     /// A connection that stays above `outboundBytesHigh` and takes nothing for this long is closed.
     package var outboundStallTimeout = TimeAmount.seconds(30)

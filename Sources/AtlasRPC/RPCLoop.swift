@@ -11,6 +11,9 @@ final class RPCLoop: @unchecked Sendable {
     /// Bytes of unfinished and waiting messages of all connections.
     var inboundBytes = 0
 
+    /// Bytes that calls of all connections have handed over and that have not left HTTP/2.
+    var outboundBytes = 0
+
     private var connections: [ObjectIdentifier: RPCConnection] = [:]
     private var timer: RepeatedTask?
     private let tickInterval: TimeAmount
@@ -29,6 +32,18 @@ final class RPCLoop: @unchecked Sendable {
         self.index = index
         self.limits = limits
         tickInterval = .nanoseconds(min(max(shortestTimeout.nanoseconds / 4, 5_000_000), 1_000_000_000))
+    }
+}
+
+// MARK: - Bounds
+
+extension RPCLoop {
+    /// What may wait to be sent on one connection before it counts as congested. Once half of what the loop may hold is
+    /// taken, this is an equal share of that half: some connection is above it, and ends if it does not read.
+    var outboundBytesHigh: Int {
+        let half = limits.outboundBytesPerLoopMax / 2
+        guard outboundBytes > half else { return limits.outboundBytesHigh }
+        return min(limits.outboundBytesHigh, half / max(connections.count, 1))
     }
 }
 

@@ -140,11 +140,11 @@ extension RPCServer {
         }
     }
 
-    /// Shuts down, waits for open calls, and closes what is left when the time is over.
+    /// Shuts down, waits for open calls, and closes what is left when the time is over or the task is cancelled.
     package func close(within grace: TimeAmount) async {
         beginShutdown()
         let end = NIODeadline.now() + grace
-        while shared.connectionCount.load(ordering: .relaxed) > 0, .now() < end {
+        while shared.connectionCount.load(ordering: .relaxed) > 0, .now() < end, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(5))
         }
         for loop in loops {

@@ -23,6 +23,8 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
     private var handler = Handler.none
     private var request: ByteBuffer?
     private var sentHeaders = false
+    /// The handler has had a message.
+    private var isHandled = false
     /// When the request must be complete; streaming calls have all the time of their deadline.
     private var requestDeadline = NIODeadline.distantFuture
 
@@ -78,11 +80,12 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
         switch handler {
         case .unary:
             guard request == nil else {
-                fail(RPCStatus(.unimplemented, "more than one message in a call that takes one"))
+                failLocally(.secondMessage)
                 return
             }
             request = message
         case .stream(let handler):
+            isHandled = true
             handler.received(message)
         case .none:
             break
@@ -93,7 +96,7 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
         switch handler {
         case .unary:
             guard request != nil else {
-                fail(RPCStatus(.unimplemented, "no message in a call that takes one"))
+                failLocally(.noMessage)
                 return
             }
             requestDeadline = .distantFuture
@@ -116,6 +119,7 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
         }
         self.request = nil
         account()
+        isHandled = true
         handler(self, request)
     }
 
@@ -132,12 +136,12 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
 
     // MARK: Ends that the handler did not ask for
 
-    override func failLocally(_ status: RPCStatus) {
-        cancel(status, .status)
+    override func failLocally(_ fault: RPCFault) {
+        cancel(fault, .status)
     }
 
     override func deadlinePassed() {
-        cancel(RPCStatus(.deadlineExceeded, "the deadline passed on the server"), .statusOrReset)
+        cancel(.deadlinePassed, .statusOrReset)
     }
 
     override func streamClosed(_ end: StreamEnd) {
@@ -155,7 +159,7 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
 
     override func tick(_ now: NIODeadline) {
         if requestDeadline <= now, isOpen {
-            cancel(RPCStatus(.deadlineExceeded, "the request did not arrive in time"), .statusOrReset)
+            cancel(.requestTimeout, .statusOrReset)
         }
     }
 
@@ -167,6 +171,11 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
         case statusOrReset
         /// The client is gone, or knows.
         case nothing
+    }
+
+    private func cancel(_ fault: RPCFault, _ notice: Notice) {
+        guard isOpen, let connection else { return }
+        cancel(connection.describe(fault, isHandled: isHandled), notice)
     }
 
     private func cancel(_ status: RPCStatus, _ notice: Notice) {
@@ -276,16 +285,13 @@ extension RPCServerCall {
     private func accepts(_ message: RPCMessage) -> Bool {
         guard let connection else { return false }
         guard message.count <= loop.limits.sendMessageBytesMax else {
-            failLocally(
-                RPCStatus(
-                    .resourceExhausted,
-                    "answer of \(message.count) bytes is larger than the limit of \(loop.limits.sendMessageBytesMax)"
-                )
-            )
+            failLocally(.answerTooLarge(bytes: message.count, max: loop.limits.sendMessageBytesMax))
             return false
         }
-        guard connection.outboundBytes + message.count <= loop.limits.outboundBytesMax else {
-            failLocally(RPCStatus(.resourceExhausted, "too many answers wait for this client to read them"))
+        guard connection.outboundBytes + message.count <= loop.limits.outboundBytesMax,
+            loop.outboundBytes + message.count <= loop.limits.outboundBytesPerLoopMax
+        else {
+            failLocally(.tooManyAnswersWaiting)
             return false
         }
         return true

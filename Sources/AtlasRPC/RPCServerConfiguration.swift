@@ -29,6 +29,10 @@ package struct RPCServerConfiguration: Sendable {
     /// Connections that the kernel keeps waiting for us.
     package var backlog: Int32 = 1024
 
+    /// Gives a call that the server ends by itself its status, in place of ``RPCFault/status``. `isHandled` tells whether the
+    /// method's handler had a message of the call, so that the call may have had an effect.
+    package var describe: @Sendable (_ fault: RPCFault, _ isHandled: Bool) -> RPCStatus = { fault, _ in fault.status }
+
     /// May put handlers in front of HTTP/2 on each new connection (TLS). Called on the connection's loop.
     package var initializePipeline: (@Sendable (any Channel) throws -> Void)?
 

@@ -56,7 +56,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
             return
         }
         guard let method = methods[request.path] else {
-            call.fail(RPCStatus(.unimplemented, "there is no method \(request.path)"))
+            call.failLocally(.noSuchMethod(path: request.path))
             return
         }
         if let text = request.timeout, !setDeadline(of: call, from: text) { return }
@@ -80,7 +80,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
 
     private func setDeadline(of call: RPCServerCall, from text: String) -> Bool {
         guard let timeout = Timeout.parse(text) else {
-            call.fail(RPCStatus(.internal, "grpc-timeout is not a timeout: \(text)"))
+            call.failLocally(.malformedTimeout(text))
             return false
         }
         let deadline = NIODeadline.now() + timeout
@@ -91,6 +91,10 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
         }
         arm(deadline)
         return true
+    }
+
+    override func describe(_ fault: RPCFault, isHandled: Bool) -> RPCStatus {
+        configuration.describe(fault, isHandled)
     }
 
     // MARK: Life of the connection

@@ -79,7 +79,7 @@ package class RPCStream: @unchecked Sendable {
     var keptBytes: Int { 0 }
 
     /// We found the peer's messages unacceptable.
-    func failLocally(_ status: RPCStatus) {}
+    func failLocally(_ fault: RPCFault) {}
 
     /// The stream was closed by the peer, or the connection is gone.
     func streamClosed(_ cause: StreamEnd) {}
@@ -138,8 +138,8 @@ extension RPCStream {
                 continue
             case .incomplete:
                 deliverEnd()
-            case .failure(let status):
-                failLocally(status)
+            case .failure(let fault):
+                failLocally(fault)
             }
             break
         }
@@ -152,7 +152,7 @@ extension RPCStream {
         guard receivedEnd, !deliveredEnd else { return }
         deliveredEnd = true
         if reader.count > 0 {
-            failLocally(RPCStatus(.internal, "the stream ended inside a message"))
+            failLocally(.truncatedMessage)
         } else {
             receivedHalfClose()
         }
@@ -171,7 +171,7 @@ extension RPCStream {
         if connection.inboundBytes > loop.limits.inboundBytesMax
             || loop.inboundBytes > loop.limits.inboundBytesPerLoopMax
         {
-            failLocally(RPCStatus(.resourceExhausted, "too many bytes of unfinished messages wait here"))
+            failLocally(.tooManyUnfinishedBytes)
             reader.removeAll()
             account()
         }
@@ -244,8 +244,14 @@ extension RPCStream {
     func count(sent bytes: Int) {
         loop.statistics.messagesSent &+= 1
         loop.statistics.bytesSent &+= UInt64(bytes)
+        countOutbound(bytes)
+    }
+
+    private func countOutbound(_ bytes: Int) {
+        guard let connection else { return }
         outboundBytes += bytes
-        connection?.outboundBytes += bytes
+        connection.outboundBytes += bytes
+        loop.outboundBytes += bytes
     }
 
     private func markDirty() {
@@ -293,9 +299,8 @@ extension RPCStream {
 
     /// HTTP/2 has passed this many bytes of DATA on to the socket.
     func wrote(_ bytes: Int) {
-        outboundBytes -= bytes
+        countOutbound(-bytes)
         guard let connection else { return }
-        connection.outboundBytes -= bytes
         if wantsWritable, outboundBytes <= loop.limits.streamOutboundBytesMax / 2 { connection.visitAfterFlush(self) }
     }
 
@@ -321,8 +326,7 @@ extension RPCStream {
     func detach() {
         releaseAccount()
         if !isOpen { reader.removeAll() }
-        connection?.outboundBytes -= outboundBytes
-        outboundBytes = 0
+        countOutbound(-outboundBytes)
         pending = nil
         connection = nil
     }

@@ -47,7 +47,7 @@ enum ResponseHeaders {
         status.metadata.append(to: &headers)
     }
 
-    private static func cut(_ text: String, to bytesMax: Int) -> String {
+    static func cut(_ text: String, to bytesMax: Int) -> String {
         guard text.utf8.count > bytesMax else { return text }
         return String(decoding: text.utf8.prefix(bytesMax - 3), as: UTF8.self) + "..."
     }

@@ -134,5 +134,6 @@ extension RPCServerConfiguration {
         connectionTimeout = .milliseconds(Int64(transport.connectionTimeout.wholeMilliseconds))
         connectionIdleMax = .milliseconds(Int64(transport.maxConnectionIdle.wholeMilliseconds))
         connectionAgeMax = .milliseconds(Int64(transport.maxConnectionAge.wholeMilliseconds))
+        describe = { fault, isHandled in ServiceError(fault, isHandled: isHandled).rpcStatus }
     }
 }

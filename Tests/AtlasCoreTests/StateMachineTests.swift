@@ -211,8 +211,9 @@ struct StateMachineTests {
 }
 
 /// A store whose memory holds only so much of what is asked.
+///
+/// `@unchecked Sendable`: used by one test on one thread.
 private final class ColdStore: KeyValueStore, @unchecked Sendable {
-    // Unchecked: used by one test on one thread.
     private let store: MemoryStore
     private var readsLeft: Int
 

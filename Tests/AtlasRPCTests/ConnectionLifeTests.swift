@@ -219,6 +219,19 @@ import Testing
         }
     }
 
+    @Test func closeDoesNotWaitIfCancelled() async throws {
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/Stream") { $0.send(RPCMessage("x")) }
+                try await eventually("it is open") { await server.server.statistics().streamsOpen == 1 }
+                let closing = Task { await server.server.close(within: .hours(1)) }
+                closing.cancel()
+                await closing.value
+                #expect(await call.events.status()?.code == .unavailable)
+            }
+        }
+    }
+
     @Test func channelReconnects() async throws {
         var first: TestServer? = try await TestServer()
         let port = try #require(first?.port)

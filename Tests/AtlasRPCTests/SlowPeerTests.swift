@@ -101,6 +101,35 @@ import Testing
         }
     }
 
+    /// Connections that do not read fill what their loop may hold: others are refused, until those are closed.
+    @Test func outboundBytesPerLoopMax() async throws {
+        var configuration = RPCServerConfiguration()
+        configuration.limits.outboundBytesPerLoopMax = 1 << 20
+        configuration.limits.outboundStallTimeout = .milliseconds(500)
+        try await TestServer.with(configuration, group: TestServer.group.next()) { server in
+            var message = ByteBuffer(integer: UInt8(0))
+            message.writeInteger(UInt32(8))
+            message.writeInteger(400_000)
+            var clients: [RawClient] = []
+            for number in 1...3 {
+                let client = try await RawClient(port: server.port)
+                clients.append(client)
+                try await client.handshake()
+                try await client.send(.headers(1, path: "/test/Grow"))
+                try await client.send(.data(1, message, endStream: true))
+                try await eventually("an answer") { await server.server.statistics().messagesReceived == number }
+            }
+            #expect(try await clients[2].trailers(of: 1)["grpc-status"] == "8")
+            try await eventually("one is closed, so that there is room") { clients[0].isClosed || clients[1].isClosed }
+            try await clients[2].send(.windowUpdate(0, 400_000))
+            try await clients[2].send(.headers(3, path: "/test/Grow"))
+            try await clients[2].send(.windowUpdate(3, 400_000))
+            try await clients[2].send(.data(3, message, endStream: true))
+            #expect(try await clients[2].trailers(of: 3)["grpc-status"] == "0")
+            for client in clients { client.channel.close(promise: nil) }
+        }
+    }
+
     /// Many streams that never send their message cost little, and do not disturb others.
     @Test func tenThousandHalfOpenStreams() async throws {
         try await TestServer.with { server in

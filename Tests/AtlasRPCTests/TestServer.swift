@@ -12,8 +12,11 @@ struct TestServer {
     /// What handlers have seen.
     let log = EventLog()
 
-    init(_ configuration: RPCServerConfiguration = RPCServerConfiguration()) async throws {
-        server = RPCServer(methods: Self.methods(log), configuration: configuration, group: Self.group)
+    init(
+        _ configuration: RPCServerConfiguration = RPCServerConfiguration(),
+        group: any EventLoopGroup = Self.group
+    ) async throws {
+        server = RPCServer(methods: Self.methods(log), configuration: configuration, group: group)
         let address = try await server.start(host: "127.0.0.1", port: 0)
         guard let port = address.port else { throw ChannelError.unknownLocalAddress }
         self.port = port
@@ -22,9 +25,10 @@ struct TestServer {
     /// Runs the body and closes the server.
     static func with(
         _ configuration: RPCServerConfiguration = RPCServerConfiguration(),
+        group: any EventLoopGroup = Self.group,
         _ body: (TestServer) async throws -> Void
     ) async throws {
-        let server = try await TestServer(configuration)
+        let server = try await TestServer(configuration, group: group)
         do {
             try await body(server)
         } catch {

@@ -47,6 +47,30 @@ extension Rule {
 
     private static let linesMax = 800
 
+    static let uncheckedReason = Rule(
+        name: "the comment right above each \(unchecked) says why that is safe",
+        violations: { file in
+            guard file.isSwift, !file.isGenerated else { return [] }
+            let lines = file.lines.map { $0.drop { $0 == " " } }
+            let code = file.code.split(separator: "\n", omittingEmptySubsequences: false)
+            return code.indices.filter { code[$0].contains(unchecked) && !hasReason(lines[..<$0]) }
+                .map { Violation(path: file.path, line: $0 + 1, what: "no comment `unchecked: reason` above") }
+        },
+        badSamples: [
+            "", "/// A thing.\n", "/// Unchecked:\n", "/// Unchecked: why.\n\n", "// Unchecked: why.\nlet a = 1\n",
+        ].map { Sample("Sources/AtlasLog/A.swift", "\($0)final class A: \(unchecked) {}  // unchecked: why") },
+        goodSamples: [
+            "// @unchecked: why.\n", "/// A thing.\n///\n/// `\(unchecked)`: why\n/// not.\n@frozen\n", "// ",
+        ].map { Sample("Tests/AtlasLogTests/A.swift", "\($0)final class A: \(unchecked) {}") }
+    )
+
+    private static let unchecked = "@unch" + "ecked Sendable"
+
+    private static func hasReason(_ lines: ArraySlice<Substring>) -> Bool {
+        lines.reversed().prefix { $0.hasPrefix("//") || $0.hasPrefix("@") }
+            .contains { $0.lowercased().contains(/unchecked( sendable)?`?: \S/) }
+    }
+
     private static func lines(of file: SourceFile, _ violation: (Substring) -> String?) -> [Violation] {
         file.lines.enumerated().compactMap { index, line in
             violation(line).map { Violation(path: file.path, line: index + 1, what: $0) }

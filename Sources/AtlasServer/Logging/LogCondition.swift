@@ -1,7 +1,9 @@
 internal import Glibc
 
 /// A lock with a condition variable. `Synchronization.Mutex` has none.
-final class LogCondition: @unchecked Sendable {  // Wraps handles that are made to be shared by threads.
+///
+/// `@unchecked Sendable`: wraps handles that are made to be shared by threads.
+final class LogCondition: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 

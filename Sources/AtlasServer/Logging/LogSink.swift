@@ -6,7 +6,9 @@ internal import Logging
 ///
 /// Lines are handed to the operating system at once and not synced. An output that is closed (a pipe without a reader) is
 /// given up without harm.
-package final class LogSink: @unchecked Sendable {  // `state` is touched with the lock held only.
+///
+/// `@unchecked Sendable`: `state` is touched with the lock held only.
+package final class LogSink: @unchecked Sendable {
     private struct State {
         var pending: [UInt8] = []
         var droppedLines = 0

@@ -152,7 +152,9 @@ extension ScanTask {
         inline.isRunning = false
     }
 
-    /// Whether `readPage` has not returned yet. Touched on the loop alone.
+    /// Whether `readPage` has not returned yet.
+    ///
+    /// `@unchecked Sendable`: touched on the loop alone.
     private final class Inline: @unchecked Sendable {
         var isRunning = true
     }

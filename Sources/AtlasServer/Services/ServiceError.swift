@@ -81,6 +81,36 @@ extension ServiceError {
     }
 }
 
+// MARK: - What the server ends before or beside the services
+
+extension ServiceError {
+    convenience init(_ fault: RPCFault, isHandled: Bool) {
+        let status = fault.status
+        let limit: (name: String, actual: Int, allowed: Int)? =
+            switch fault {
+            case .messageTooLarge(let bytes, let max): ("transport.max_recv_msg_size", bytes, max)
+            case .answerTooLarge(let bytes, let max): ("transport.max_send_msg_size", bytes, max)
+            default: nil
+            }
+        let code: Atlas_ErrorCode =
+            switch fault {
+            case .noSuchMethod, .compressedMessage, .noMessage, .secondMessage: .unimplemented
+            case .malformedTimeout, .malformedPrefix, .truncatedMessage: .internal
+            case .deadlinePassed, .requestTimeout: .deadlineExceeded
+            case .messageTooLarge, .answerTooLarge: .messageTooLarge
+            case .tooManyUnfinishedBytes, .tooManyAnswersWaiting: .overloaded
+            }
+        self.init(status.code, code, limit.map { "\(status.message) (\($0.name))" } ?? status.message) {
+            $0.outcomeUnknown = isHandled
+            if code == .overloaded { $0.retryAfterMs = 50 }
+            guard let limit else { return }
+            $0.limitName = limit.name
+            $0.limitActual = UInt64(limit.actual)
+            $0.limitAllowed = UInt64(limit.allowed)
+        }
+    }
+}
+
 // MARK: - What the node cannot do
 
 extension ServiceError {

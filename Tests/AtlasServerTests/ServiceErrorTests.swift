@@ -1,0 +1,47 @@
+import AtlasProtobuf
+import AtlasRPC
+import Testing
+
+@testable import AtlasServer
+
+@Suite struct ServiceErrorTests {
+    static let faults: [(RPCFault, Atlas_ErrorCode)] = [
+        (.noSuchMethod(path: "/x"), .unimplemented),
+        (.malformedTimeout("x"), .internal),
+        (.deadlinePassed, .deadlineExceeded),
+        (.requestTimeout, .deadlineExceeded),
+        (.messageTooLarge(bytes: 5, max: 4), .messageTooLarge),
+        (.compressedMessage, .unimplemented),
+        (.malformedPrefix(9), .internal),
+        (.truncatedMessage, .internal),
+        (.noMessage, .unimplemented),
+        (.secondMessage, .unimplemented),
+        (.tooManyUnfinishedBytes, .overloaded),
+        (.answerTooLarge(bytes: 5, max: 4), .messageTooLarge),
+        (.tooManyAnswersWaiting, .overloaded),
+    ]
+
+    /// The server's configuration gives each fault of the RPC layer its detail, and leaves its status code.
+    @Test(arguments: faults, [false, true])
+    func faultsHaveADetail(_ fault: (RPCFault, Atlas_ErrorCode), isHandled: Bool) throws {
+        let (fault, code) = fault
+        let status = RPCServerConfiguration(TransportConfig()).describe(fault, isHandled)
+        let detail = try #require(Atlas_ErrorDetail(statusDetails: status.details ?? []))
+        #expect(status.code == fault.status.code)
+        #expect(status.message.hasPrefix(fault.status.message))
+        #expect(detail.code == code)
+        #expect(detail.message == status.message)
+        #expect(detail.outcomeUnknown == isHandled)
+        #expect((detail.retryAfterMs > 0) == (code == .overloaded))
+        #expect(detail.limitName.isEmpty == (code != .messageTooLarge))
+    }
+
+    @Test func faultsNameTheLimit() {
+        let request = ServiceError(.messageTooLarge(bytes: 5, max: 4), isHandled: false).detail
+        #expect(request.limitName == "transport.max_recv_msg_size")
+        #expect((request.limitActual, request.limitAllowed) == (5, 4))
+        let answer = ServiceError(.answerTooLarge(bytes: 7, max: 6), isHandled: true).detail
+        #expect(answer.limitName == "transport.max_send_msg_size")
+        #expect((answer.limitActual, answer.limitAllowed) == (7, 6))
+    }
+}
