@@ -39,7 +39,8 @@ public final class AtlasDatabase: AtlasStore {
     }
 
     /// Opens a data directory, and creates it if there is none. What it holds is recovered first.
-    /// - Throws: `cannotOpen`, with the reason; `invalidArgument` for a configuration that makes no sense.
+    /// - Throws: `cannotOpen`, with the reason; `invalidArgument` for a configuration that makes no sense; `cancelled`,
+    ///   which leaves the directory as it was.
     public static func open(
         at path: String,
         configuration: Configuration = Configuration()
@@ -47,12 +48,12 @@ public final class AtlasDatabase: AtlasStore {
         let config = try configuration.nodeConfiguration(path: path)
         let logger = Logger(label: "atlas-db")
         do {
-            let node = try await NIOThreadPool.singleton.runIfActive {
-                try Node.open(config, group: MultiThreadedEventLoopGroup.singleton, logger: logger) { reason in
-                    logger.critical("the database has failed", metadata: ["reason": "\(reason)", "path": "\(path)"])
-                }
+            let node = try await Node.open(config, group: .singletonMultiThreadedEventLoopGroup, logger: logger) { reason in
+                logger.critical("the database has failed", metadata: ["reason": "\(reason)", "path": "\(path)"])
             }
             return AtlasDatabase(node, path: path, timeout: configuration.timeout)
+        } catch is CancellationError {
+            throw AtlasError(.cancelled, "the task was cancelled")
         } catch {
             throw AtlasError(.cannotOpen, "cannot open the database in \(path): \(error)")
         }

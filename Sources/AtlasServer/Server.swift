@@ -41,15 +41,14 @@ package final class Server: Sendable {
         self.address = address
     }
 
-    /// Recovers the data directory and begins to listen. When it returns, requests are served.
+    /// Recovers the data directory and begins to listen. When it returns, requests are served. Ends early, with a
+    /// `CancellationError`, if the task is cancelled.
     package static func start(_ config: AtlasConfiguration, logger: Logger) async throws -> Server {
         let threads = config.node.transport.eventLoops
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads > 0 ? threads : System.coreCount)
         let (failures, failure) = AsyncStream.makeStream(of: String.self)
         do {
-            let node = try await NIOThreadPool.singleton.runIfActive {
-                try Node.open(config, group: group, logger: logger) { failure.yield($0) }
-            }
+            let node = try await Node.open(config, group: group, logger: logger) { failure.yield($0) }
             let health = HealthService()
             let loops = group.makeIterator().map { LoopContext(eventLoop: $0, node: node) }
             let serving = NIOLockedValueBox(Serving())
@@ -118,7 +117,8 @@ package final class Server: Sendable {
     }
 
     private static func close(_ node: Node) async {
-        _ = try? await NIOThreadPool.singleton.runIfActive { node.close() }
+        // In a task of its own: if this one is cancelled, the node must be closed all the same.
+        await Task { _ = try? await NIOThreadPool.singleton.runIfActive { node.close() } }.value
     }
 }
 

@@ -10,6 +10,8 @@ struct NodeRecovery {
     let store: RocksDBStore
     let log: DurableLog
     let logger: Logger
+    /// Asked for each record of the log: whether nobody wants the node any more.
+    let isCancelled: () -> Bool
 
     /// What a node starts from.
     struct Recovered {
@@ -105,6 +107,7 @@ struct NodeRecovery {
                 logger.info("recovering", metadata: ["bytes": "\(done)", "of": "\(total)"])
             },
             { record, _ in
+                if isCancelled() { throw CancellationError() }
                 progress.records += 1
                 switch record.kind {
                 case .nodeIdentity: progress.identity = try NodeIdentity(decoding: record.body)
