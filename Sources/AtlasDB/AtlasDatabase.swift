@@ -39,7 +39,8 @@ public final class AtlasDatabase: AtlasStore {
     }
 
     /// Opens a data directory, and creates it if there is none. What it holds is recovered first.
-    /// - Throws: `cannotOpen`, with the reason; `invalidArgument` for a configuration that makes no sense; `cancelled`,
+    /// - Throws: `cannotOpen`, with the reason in the message and, where a program may act on it, in
+    ///   ``AtlasError/Context/openFailure``; `invalidArgument` for a configuration that makes no sense; `cancelled`,
     ///   which leaves the directory as it was.
     public static func open(
         at path: String,
@@ -55,7 +56,9 @@ public final class AtlasDatabase: AtlasStore {
         } catch is CancellationError {
             throw AtlasError(.cancelled, "the task was cancelled")
         } catch {
-            throw AtlasError(.cannotOpen, "cannot open the database in \(path): \(error)")
+            var context = AtlasError.Context()
+            context.openFailure = (error as? NodeError).flatMap { AtlasError.OpenFailure($0.kind) }
+            throw AtlasError(.cannotOpen, "cannot open the database in \(path): \(error)", context: context)
         }
     }
 
@@ -191,6 +194,22 @@ extension Arrival {
     fileprivate init(timeRemaining: Duration) {
         let seconds = min(timeRemaining.components.seconds, 10 * 366 * 86_400)
         self.init(timeRemaining: seconds * 1_000_000_000 + timeRemaining.components.attoseconds / 1_000_000_000)
+    }
+}
+
+extension AtlasError.OpenFailure {
+    fileprivate init?(_ kind: NodeError.Kind) {
+        switch kind {
+        case .directoryInUse: self = .directoryInUse
+        case .directoryUnusable: self = .directoryUnusable
+        case .otherNode: self = .otherNode
+        case .missingPart: self = .missingPart
+        case .mixedParts: self = .mixedParts
+        case .damaged: self = .damaged
+        case .newerFormat: self = .newerFormat
+        case .diskFull: self = .diskFull
+        case .cannotListen, .failed: return nil
+        }
     }
 }
 

@@ -67,7 +67,7 @@ package final class Server: Sendable {
                 address = try await rpc.start(host: config.node.listenHost, port: config.node.listenAddress.port)
             } catch {
                 await Self.close(node)
-                throw NodeError("cannot listen on \(config.node.listenAddress): \(error)")
+                throw NodeError(.cannotListen, "cannot listen on \(config.node.listenAddress): \(error)")
             }
             health.set(live: true, ready: true)
             return Server(
@@ -99,7 +99,7 @@ package final class Server: Sendable {
         }
         // In a task of its own: if this one is cancelled, that must not cut the shutdown short.
         await Task { await self.shutDown(failure) }.value
-        if let failure { throw NodeError(failure) }
+        if let failure { throw NodeError(.failed, failure) }
     }
 
     private func shutDown(_ failure: String?) async {

@@ -36,6 +36,7 @@ package final class Node: Sendable {
     /// - Parameters:
     ///   - group: one of its loops takes over from the log's thread and runs what is periodic.
     ///   - onFailure: called once if the node can serve nothing any more.
+    /// - Throws: `NodeError`, `CancellationError`.
     package static func open(
         _ config: AtlasConfiguration,
         group: any EventLoopGroup,
@@ -45,8 +46,12 @@ package final class Node: Sendable {
         let isCancelled = NIOLockedValueBox(false)
         return try await withTaskCancellationHandler {
             try await NIOThreadPool.singleton.runIfActive {
-                try Node(config, group: group, logger: logger, onFailure: onFailure) {
-                    isCancelled.withLockedValue { $0 }
+                do {
+                    return try Node(config, group: group, logger: logger, onFailure: onFailure) {
+                        isCancelled.withLockedValue { $0 }
+                    }
+                } catch where !(error is CancellationError) {
+                    throw NodeError(error)
                 }
             }
         } onCancel: {
