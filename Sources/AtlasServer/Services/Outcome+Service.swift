@@ -1,4 +1,6 @@
 internal import AtlasCore
+internal import AtlasProtobuf
+internal import AtlasRPC
 
 // Between the services and the node: what a read has to ask, and what an outcome means to a caller.
 
@@ -29,6 +31,7 @@ extension Outcome {
         case .written(.requestIDExpired, _): .failure(.requestIDExpired)
         case .written(let result, let receipt): .success((result, receipt))
         case .refused(let refusal): .failure(ServiceError(refusal))
+        case .expired: .failure(.writeExpired)
         case .unavailable(let reason): .failure(ServiceError(reason))
         case .readAt: preconditionFailure("a write is not answered like a read")
         }
@@ -39,8 +42,17 @@ extension Outcome {
         switch self {
         case .readAt(let point): .success(point)
         case .refused(let refusal): .failure(ServiceError(refusal))
+        case .expired: .failure(.deadlineExceeded)
         case .unavailable(let reason): .failure(ServiceError(reason))
         case .written: preconditionFailure("a read is not answered like a write")
         }
     }
+}
+
+extension ServiceError {
+    fileprivate static let writeExpired = ServiceError(
+        .deadlineExceeded,
+        .deadlineExceeded,
+        "the deadline passed while the write was under way; retry with the same request id to settle the outcome"
+    ) { $0.outcomeUnknown = true }
 }
