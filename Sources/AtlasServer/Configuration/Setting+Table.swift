@@ -183,7 +183,12 @@ extension Setting {
             "storage.disk_reserve",
             \.node.storage.diskReserve,
             .size(0...(1 << 40)),
-            "Free space below which writes are refused with RESOURCE_EXHAUSTED; reads go on."
+            "Free space below which writes are refused with RESOURCE_EXHAUSTED; reads and deletes go on.",
+            details: """
+                Deletes and compactions use the reserve. Once it is gone too, deletes are refused as well, but for those \
+                that run into it first: they wait for space, and at their deadline they get DEADLINE_EXCEEDED with \
+                outcome_unknown. Nothing acknowledged is lost, and all goes on by itself when there is space again.
+                """
         ),
     ]
 
