@@ -41,7 +41,7 @@ public final class AtlasDatabase: AtlasStore {
     /// Opens a data directory, and creates it if there is none. What it holds is recovered first.
     /// - Throws: `cannotOpen`, with the reason in the message and, where a program may act on it, in
     ///   ``AtlasError/Context/openFailure``; `invalidArgument` for a configuration that makes no sense; `cancelled`,
-    ///   which leaves the directory as it was.
+    ///   after which the directory can be opened as before.
     public static func open(
         at path: String,
         configuration: Configuration = Configuration()
@@ -49,7 +49,8 @@ public final class AtlasDatabase: AtlasStore {
         let config = try configuration.nodeConfiguration(path: path)
         let logger = Logger(label: "atlas-db")
         do {
-            let node = try await Node.open(config, group: .singletonMultiThreadedEventLoopGroup, logger: logger) { reason in
+            let group = MultiThreadedEventLoopGroup.singleton
+            let node = try await Node.open(config, group: group, logger: logger) { reason in
                 logger.critical("the database has failed", metadata: ["reason": "\(reason)", "path": "\(path)"])
             }
             return AtlasDatabase(node, path: path, timeout: configuration.timeout)

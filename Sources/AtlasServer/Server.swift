@@ -58,7 +58,7 @@ package final class Server: Sendable {
             let service = AtlasDBService(service: KeyValueService(node: node), loops: loops)
             let rpc = RPCServer(
                 methods: service.methods + health.methods + admin.methods,
-                configuration: RPCServerConfiguration(config.node.transport),
+                configuration: RPCServerConfiguration(config),
                 group: group
             )
             serving.withLockedValue { $0.server = rpc }
@@ -123,9 +123,13 @@ package final class Server: Sendable {
 }
 
 extension RPCServerConfiguration {
-    init(_ transport: TransportConfig) {
+    init(_ config: AtlasConfiguration) {
         self.init()
-        limits.receiveMessageBytesMax = transport.maxRecvMsgSize
+        let transport = config.node.transport
+        // What is too large for a limit of its own is to hear of that limit.
+        limits.receiveMessageBytesMax = max(transport.maxRecvMsgSize, config.cluster.limits.requestBytesMax)
+        limits.inboundBytesMax = max(limits.inboundBytesMax, limits.receiveMessageBytesMax)
+        limits.inboundBytesPerLoopMax = max(limits.inboundBytesPerLoopMax, 2 * limits.receiveMessageBytesMax)
         limits.sendMessageBytesMax = transport.maxSendMsgSize
         limits.keepAliveTime = .milliseconds(Int64(transport.keepAliveTime.wholeMilliseconds))
         limits.keepAliveTimeout = .milliseconds(Int64(transport.keepAliveTimeout.wholeMilliseconds))

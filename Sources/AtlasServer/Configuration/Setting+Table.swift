@@ -79,7 +79,7 @@ extension Setting {
             "limits.max_batch_size",
             \.cluster.limits.maxBatchSize,
             .size(1...(64 << 20)),
-            "The most bytes of keys and values of one batch."
+            "The most bytes of keys and values of one batch, those of conditions included."
         ),
     ]
 
@@ -238,7 +238,7 @@ extension Setting {
             "transport.max_recv_msg_size",
             \.node.transport.maxRecvMsgSize,
             .size(1024...(1 << 30)),
-            "The largest message taken. At least a key and a value of the limits, and 1KiB."
+            "The largest message taken. One that holds a single request within the limits is taken in any case."
         ),
         Setting(
             "transport.max_send_msg_size",

@@ -50,7 +50,9 @@ package final class Node: Sendable {
                     return try Node(config, group: group, logger: logger, onFailure: onFailure) {
                         isCancelled.withLockedValue { $0 }
                     }
-                } catch where !(error is CancellationError) {
+                } catch let error as CancellationError {
+                    throw error
+                } catch {
                     throw NodeError(error)
                 }
             }
@@ -75,7 +77,13 @@ package final class Node: Sendable {
         pool = NIOThreadPool(numberOfThreads: Self.poolThreads)
         pool.start()
         do {
-            let recovery = NodeRecovery(config: config, store: store, log: log, logger: logger, isCancelled: isCancelled)
+            let recovery = NodeRecovery(
+                config: config,
+                store: store,
+                log: log,
+                logger: logger,
+                isCancelled: isCancelled
+            )
             let recovered = try recovery.run(pool: pool, counters: counters)
             identity = recovered.identity
             recoveryMilliseconds = recovered.milliseconds

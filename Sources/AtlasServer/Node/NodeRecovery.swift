@@ -150,7 +150,9 @@ struct NodeRecovery {
         let wasCreated = try store.systemValue(NodeIdentity.createdName) != nil
         switch (stored, logged) {
         case (nil, nil):
-            guard state.appliedSlot == .zero else { throw NodeError(.damaged, "the store holds data but does not say whose") }
+            guard state.appliedSlot == .zero else {
+                throw NodeError(.damaged, "the store holds data but does not say whose")
+            }
             return NodeIdentity.make(nodeName: config.node.name)
         case (let stored?, nil):
             guard !wasCreated else {

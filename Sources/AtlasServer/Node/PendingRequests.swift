@@ -102,8 +102,8 @@ struct PendingRequests {
     mutating func expire(now: UInt64) -> (expired: [Responder], next: UInt64) {
         var expired: [Responder] = []
         var next = UInt64.max
-        for (index, place) in places.enumerated() {
-            guard case .waiting(let responder, let deadline) = place else { continue }
+        for index in places.indices {
+            guard case .waiting(let responder, let deadline) = places[index] else { continue }
             if deadline > now {
                 next = min(next, deadline)
             } else {

@@ -226,6 +226,7 @@ extension Shard {
 
     /// What waits for a disk may wait for long, but nobody has to wait with it.
     private func expire(now: Instant) {
+        expiry?.timer.cancel()
         expiry = nil
         let (expired, next) = pending.expire(now: now.monotonic)
         for responder in expired { answer(responder, .expired) }

@@ -230,7 +230,9 @@ private final class SessionScan: ScanTask.Sink {
     /// A scan that waits for credit has nothing else that ends it.
     func expire(at deadline: UInt64, on loop: any EventLoop) {
         let wait = Int64(clamping: deadline - min(deadline, SystemClock.monotonic()))
-        expiry = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in self?.end(.deadlineExceeded) }
+        expiry = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in
+            self?.end(.deadlineExceeded)
+        }
     }
 
     var room: Int {
