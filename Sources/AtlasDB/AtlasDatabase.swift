@@ -39,7 +39,9 @@ public final class AtlasDatabase: AtlasStore {
     }
 
     /// Opens a data directory, and creates it if there is none. What it holds is recovered first.
-    /// - Throws: `cannotOpen`, with the reason; `invalidArgument` for a configuration that makes no sense.
+    /// - Throws: `cannotOpen`, with the reason in the message and, where a program may act on it, in
+    ///   ``AtlasError/Context/openFailure``; `invalidArgument` for a configuration that makes no sense; `cancelled`,
+    ///   after which the directory can be opened as before.
     public static func open(
         at path: String,
         configuration: Configuration = Configuration()
@@ -47,14 +49,17 @@ public final class AtlasDatabase: AtlasStore {
         let config = try configuration.nodeConfiguration(path: path)
         let logger = Logger(label: "atlas-db")
         do {
-            let node = try await NIOThreadPool.singleton.runIfActive {
-                try Node.open(config, group: MultiThreadedEventLoopGroup.singleton, logger: logger) { reason in
-                    logger.critical("the database has failed", metadata: ["reason": "\(reason)", "path": "\(path)"])
-                }
+            let group = MultiThreadedEventLoopGroup.singleton
+            let node = try await Node.open(config, group: group, logger: logger) { reason in
+                logger.critical("the database has failed", metadata: ["reason": "\(reason)", "path": "\(path)"])
             }
             return AtlasDatabase(node, path: path, timeout: configuration.timeout)
+        } catch is CancellationError {
+            throw AtlasError(.cancelled, "the task was cancelled")
         } catch {
-            throw AtlasError(.cannotOpen, "cannot open the database in \(path): \(error)")
+            var context = AtlasError.Context()
+            context.openFailure = (error as? NodeError).flatMap { AtlasError.OpenFailure($0.kind) }
+            throw AtlasError(.cannotOpen, "cannot open the database in \(path): \(error)", context: context)
         }
     }
 
@@ -190,6 +195,22 @@ extension Arrival {
     fileprivate init(timeRemaining: Duration) {
         let seconds = min(timeRemaining.components.seconds, 10 * 366 * 86_400)
         self.init(timeRemaining: seconds * 1_000_000_000 + timeRemaining.components.attoseconds / 1_000_000_000)
+    }
+}
+
+extension AtlasError.OpenFailure {
+    fileprivate init?(_ kind: NodeError.Kind) {
+        switch kind {
+        case .directoryInUse: self = .directoryInUse
+        case .directoryUnusable: self = .directoryUnusable
+        case .otherNode: self = .otherNode
+        case .missingPart: self = .missingPart
+        case .mixedParts: self = .mixedParts
+        case .damaged: self = .damaged
+        case .newerFormat: self = .newerFormat
+        case .diskFull: self = .diskFull
+        case .cannotListen, .failed: return nil
+        }
     }
 }
 

@@ -25,7 +25,7 @@ extension AtlasDatabase {
         public var logSegmentBytes = 64 << 20
         /// The largest value (`limits.max_value_size`).
         public var valueBytesMax = 1 << 20
-        /// How long a call may wait for its turn, unless its options say otherwise.
+        /// How long a call may take, unless its options say otherwise. A write that takes longer may still take effect.
         public var timeout = Duration.seconds(10)
 
         /// The defaults.

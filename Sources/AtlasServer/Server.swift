@@ -41,15 +41,14 @@ package final class Server: Sendable {
         self.address = address
     }
 
-    /// Recovers the data directory and begins to listen. When it returns, requests are served.
+    /// Recovers the data directory and begins to listen. When it returns, requests are served. Ends early, with a
+    /// `CancellationError`, if the task is cancelled.
     package static func start(_ config: AtlasConfiguration, logger: Logger) async throws -> Server {
         let threads = config.node.transport.eventLoops
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads > 0 ? threads : System.coreCount)
         let (failures, failure) = AsyncStream.makeStream(of: String.self)
         do {
-            let node = try await NIOThreadPool.singleton.runIfActive {
-                try Node.open(config, group: group, logger: logger) { failure.yield($0) }
-            }
+            let node = try await Node.open(config, group: group, logger: logger) { failure.yield($0) }
             let health = HealthService()
             let loops = group.makeIterator().map { LoopContext(eventLoop: $0, node: node) }
             let serving = NIOLockedValueBox(Serving())
@@ -59,7 +58,7 @@ package final class Server: Sendable {
             let service = AtlasDBService(service: KeyValueService(node: node), loops: loops)
             let rpc = RPCServer(
                 methods: service.methods + health.methods + admin.methods,
-                configuration: RPCServerConfiguration(config.node.transport),
+                configuration: RPCServerConfiguration(config),
                 group: group
             )
             serving.withLockedValue { $0.server = rpc }
@@ -68,7 +67,7 @@ package final class Server: Sendable {
                 address = try await rpc.start(host: config.node.listenHost, port: config.node.listenAddress.port)
             } catch {
                 await Self.close(node)
-                throw NodeError("cannot listen on \(config.node.listenAddress): \(error)")
+                throw NodeError(.cannotListen, "cannot listen on \(config.node.listenAddress): \(error)")
             }
             health.set(live: true, ready: true)
             return Server(
@@ -100,7 +99,7 @@ package final class Server: Sendable {
         }
         // In a task of its own: if this one is cancelled, that must not cut the shutdown short.
         await Task { await self.shutDown(failure) }.value
-        if let failure { throw NodeError(failure) }
+        if let failure { throw NodeError(.failed, failure) }
     }
 
     private func shutDown(_ failure: String?) async {
@@ -118,14 +117,19 @@ package final class Server: Sendable {
     }
 
     private static func close(_ node: Node) async {
-        _ = try? await NIOThreadPool.singleton.runIfActive { node.close() }
+        // In a task of its own: if this one is cancelled, the node must be closed all the same.
+        await Task { _ = try? await NIOThreadPool.singleton.runIfActive { node.close() } }.value
     }
 }
 
 extension RPCServerConfiguration {
-    init(_ transport: TransportConfig) {
+    init(_ config: AtlasConfiguration) {
         self.init()
-        limits.receiveMessageBytesMax = transport.maxRecvMsgSize
+        let transport = config.node.transport
+        // What is too large for a limit of its own is to hear of that limit.
+        limits.receiveMessageBytesMax = max(transport.maxRecvMsgSize, config.cluster.limits.requestBytesMax)
+        limits.inboundBytesMax = max(limits.inboundBytesMax, limits.receiveMessageBytesMax)
+        limits.inboundBytesPerLoopMax = max(limits.inboundBytesPerLoopMax, 2 * limits.receiveMessageBytesMax)
         limits.sendMessageBytesMax = transport.maxSendMsgSize
         limits.keepAliveTime = .milliseconds(Int64(transport.keepAliveTime.wholeMilliseconds))
         limits.keepAliveTimeout = .milliseconds(Int64(transport.keepAliveTimeout.wholeMilliseconds))

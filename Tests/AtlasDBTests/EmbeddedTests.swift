@@ -25,6 +25,7 @@ import Testing
             try await AtlasDatabase.open(at: directory.path, configuration: .small)
         }
         #expect(refused?.code == .cannotOpen)
+        #expect(refused?.context.openFailure == .directoryInUse)
         #expect(refused?.message.contains(directory.path) == true)
         #expect(refused?.message.contains("in use") == true)
         await database.close()
@@ -130,5 +131,6 @@ import Testing
             try await AtlasDatabase.open(at: "/proc/nowhere", configuration: .small)
         }
         #expect(nowhere?.code == .cannotOpen)
+        #expect(nowhere?.context.openFailure == .directoryUnusable)
     }
 }

@@ -36,6 +36,17 @@ import Testing
             #expect(large?.code == (place == .embedded ? .batchTooLarge : .messageTooLarge))
             let entry = try await db.get("k0")
             #expect(entry == nil)
+            // Five of a kind: exactly the limit, and one byte more.
+            let fifth = [UInt8](repeating: 1, count: (4 << 20) / 5 - 2)
+            for extra in 0...1 {
+                let refused = await failure {
+                    try await db.batch {
+                        for index in 0..<4 { $0.put("k\(index)", fifth) }
+                        $0.put("k4", fifth + [UInt8](repeating: 1, count: (4 << 20) % 5 + extra))
+                    }
+                }
+                #expect(refused?.code == (extra == 0 ? nil : .batchTooLarge))
+            }
             let wrong = await failure {
                 try await db.batch {
                     $0.put("k", "v")

@@ -146,9 +146,12 @@ import Testing
 
     @Test(arguments: [
         (["cluster.survive=region"], "needs nodes in 3 regions or more, not 1"),
-        (["transport.max_recv_msg_size=1MiB"], "transport.max_recv_msg_size is 1MiB, expected 1029KiB or more"),
         (["transport.max_send_msg_size=1MiB"], "transport.max_send_msg_size is 1MiB, expected"),
         (["storage.log_segment_size=4MiB"], "storage.log_segment_size is 4MiB, expected 8MiB or more"),
+        (
+            ["storage.log_segment_size=2MiB", "limits.max_batch_size=1MiB"],
+            "storage.log_segment_size is 2MiB, expected"
+        ),
         (["storage.log_retain_size=8MiB"], "storage.log_retain_size is 8MiB, expected 64MiB or more"),
         (["consensus.election_timeout=1s"], "consensus.election_timeout is 1s, expected more than"),
     ])

@@ -4,7 +4,7 @@ import Testing
 @testable import AtlasServer
 
 /// A directory that lives as long as the test.
-final class TemporaryDirectory {
+final class TemporaryDirectory: Sendable {
     let path: String
 
     init() throws {

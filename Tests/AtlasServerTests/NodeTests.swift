@@ -98,7 +98,8 @@ import Testing
     @Test func aDirectoryInUseIsRefused() async throws {
         let directory = try TemporaryDirectory()
         let node = try await TestNode.open(directory)
-        await #expect(throws: NodeError.self) { _ = try await TestNode.open(directory) }
+        let error = await #expect(throws: NodeError.self) { _ = try await TestNode.open(directory) }
+        #expect(error?.kind == .directoryInUse)
         await node.close()
     }
 
@@ -108,6 +109,7 @@ import Testing
         let error = await #expect(throws: NodeError.self) {
             _ = try await TestNode.open(directory) { $0.node.name = "somebody-else" }
         }
+        #expect(error?.kind == .otherNode)
         #expect(error?.description.contains("belongs to node \"atlas-node-1\"") == true)
     }
 
@@ -119,7 +121,54 @@ import Testing
         await node.close()
         try FileManager.default.removeItem(atPath: directory.path + "/data/" + part)
         let error = await #expect(throws: NodeError.self) { _ = try await TestNode.open(directory) }
+        #expect(error?.kind == .missingPart)
         #expect(error?.description.contains("missing") == true)
+    }
+
+    @Test func partsOfDifferentNodesAreRefused() async throws {
+        let directories = [try TemporaryDirectory(), try TemporaryDirectory()]
+        for directory in directories { await (try await TestNode.open(directory)).close() }
+        try FileManager.default.removeItem(atPath: directories[0].path + "/data/store")
+        try FileManager.default.moveItem(
+            atPath: directories[1].path + "/data/store",
+            toPath: directories[0].path + "/data/store"
+        )
+        let error = await #expect(throws: NodeError.self) { _ = try await TestNode.open(directories[0]) }
+        #expect(error?.kind == .mixedParts)
+    }
+
+    @Test func whatLogAndStoreRunIntoHasAKind() {
+        let corruption = LogCorruption(path: "p", segment: 1, offset: nil, reason: "r")
+        let found: [(any Error, NodeError.Kind)] = [
+            (LogError.corrupt(corruption), .damaged),
+            (LogError.unsupportedFormat(path: "p", found: 2, supported: 1), .newerFormat),
+            (LogError.io(operation: "open", path: "p", code: EACCES), .directoryUnusable),
+            (LogError.io(operation: "write", path: "p", code: ENOSPC), .diskFull),
+            (RocksDBStore.OpenError.locked(directory: "d"), .directoryInUse),
+            (RocksDBStore.OpenError.newerFormat(found: 2, supported: 1), .newerFormat),
+            (RocksDBStore.OpenError.store(.corrupt("c")), .damaged),
+            (StoreError.diskFull("d"), .diskFull),
+            (StoreError.failed("f"), .failed),
+        ]
+        for (error, kind) in found {
+            #expect(NodeError(error).kind == kind)
+            #expect(NodeError(error).description == "\(error)")
+        }
+    }
+
+    @Test func aTaskThatIsCancelledGetsNoNode() async throws {
+        let directory = try TemporaryDirectory()
+        let node = try await TestNode.open(directory)
+        for number in 0..<100 { try await node.put("k\(number)", "v") }
+        let image = try node.crashImage(of: directory)
+        await node.close()
+        let opening = Task { try await TestNode.open(image) }
+        opening.cancel()
+        await #expect(throws: CancellationError.self) { _ = try await opening.value }
+        let second = try await TestNode.open(image)
+        try await second.put("another", "key")
+        #expect(try second.value("k99") == "v")
+        await second.close()
     }
 
     @Test func aCreationThatWasInterruptedIsRepeated() async throws {

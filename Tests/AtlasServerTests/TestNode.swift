@@ -28,15 +28,12 @@ final class TestNode: Sendable {
         config.node.dataDirectory = directory.path + "/data"
         config.node.storage.logSegmentSize = 1 << 20
         change(&config)
-        let chosen = config
-        let node = try await NIOThreadPool.singleton.runIfActive {
-            try Node.open(
-                chosen,
-                group: MultiThreadedEventLoopGroup.singleton,
-                logger: Logger(label: "test"),
-                onFailure: { Issue.record("the node failed: \($0)") }
-            )
-        }
+        let node = try await Node.open(
+            config,
+            group: .singletonMultiThreadedEventLoopGroup,
+            logger: Logger(label: "test"),
+            onFailure: { Issue.record("the node failed: \($0)") }
+        )
         return TestNode(node)
     }
 

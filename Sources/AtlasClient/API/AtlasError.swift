@@ -71,6 +71,8 @@ extension AtlasError {
         public var outcomeUnknown = false
         /// The node that was asked: `host:port`.
         public var endpoint: String?
+        /// Of a database that cannot be opened: why, where a program may act on it.
+        public var openFailure: OpenFailure?
 
         /// Nothing.
         public init() {}
@@ -91,6 +93,33 @@ extension AtlasError {
             self.actual = actual
             self.allowed = allowed
         }
+    }
+
+    /// Why a database cannot be opened. More may be added: compare with `==`.
+    public struct OpenFailure: Hashable, Sendable, CustomStringConvertible {
+        /// The name.
+        public let description: String
+
+        private init(_ description: String) {
+            self.description = description
+        }
+
+        /// The directory is open already, in this process or another.
+        public static let directoryInUse = Self("directory_in_use")
+        /// The directory, or something in it, cannot be made, opened, read or written.
+        public static let directoryUnusable = Self("directory_unusable")
+        /// The directory belongs to a node of a cluster.
+        public static let otherNode = Self("other_node")
+        /// A part of the directory is gone: restore it, or begin with another directory.
+        public static let missingPart = Self("missing_part")
+        /// The parts of the directory are not from the same database: restore it as a whole.
+        public static let mixedParts = Self("mixed_parts")
+        /// Stored data is damaged.
+        public static let damaged = Self("damaged")
+        /// A newer version of the library has written the data.
+        public static let newerFormat = Self("newer_format")
+        /// There is no space on the disk.
+        public static let diskFull = Self("disk_full")
     }
 
     /// Of a failed condition: the version that the key has, 0 if it is absent.
@@ -199,7 +228,7 @@ extension AtlasError.Code {
     public static let cancelled = Self("cancelled")
     /// The client or the database has been closed by the application.
     public static let closed = Self("closed")
-    /// A database cannot be opened: the message says why.
+    /// A database cannot be opened: the message says why. See ``AtlasError/Context/openFailure``.
     public static let cannotOpen = Self("cannot_open")
 
     /// The server does not know who calls.

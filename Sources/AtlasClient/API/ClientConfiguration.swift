@@ -16,8 +16,9 @@ extension AtlasClient {
         public var connections = 1
         /// Calls under way on one connection; more wait in the client.
         public var callsInProgressMax = 2_048
-        /// The largest call that is sent, in bytes: what the server takes (`transport.max_recv_msg_size`).
-        public var sendMessageBytesMax = 4 << 20
+        /// The largest call that is sent, in bytes: what the server takes (`transport.max_recv_msg_size`, and any request
+        /// within its `limits`; the default is right for theirs).
+        public var sendMessageBytesMax = 4 << 20 + 64 << 10
         /// The largest answer that is taken, in bytes.
         public var receiveMessageBytesMax = 64 << 20
         /// Whether calls share one stream. Without, each is a gRPC call of its own, which costs several times more.

@@ -102,24 +102,19 @@ extension AtlasConfiguration {
             }
         }
         let largestItem = cluster.limits.maxKeySize + cluster.limits.maxValueSize + Self.messageOverheadMaxBytes
-        let carries = "to carry a key and a value of the limits"
-        require(
-            "transport.max_recv_msg_size",
-            atLeast: largestItem,
-            because: carries,
-            has: node.transport.maxRecvMsgSize
-        )
         require(
             "transport.max_send_msg_size",
             atLeast: largestItem,
-            because: carries,
+            because: "to carry a key and a value of the limits",
             has: node.transport.maxSendMsgSize
         )
-        let largestEntry = 2 * max(cluster.limits.maxBatchSize, cluster.limits.maxValueSize)
         require(
             "storage.log_segment_size",
-            atLeast: largestEntry,
-            because: "twice the largest write of the limits",
+            atLeast: max(
+                2 * max(cluster.limits.maxBatchSize, cluster.limits.maxValueSize),
+                cluster.limits.requestBytesMax + Self.segmentOverheadMaxBytes
+            ),
+            because: "twice the largest batch or value of the limits, and room for the largest request",
             has: node.storage.logSegmentSize
         )
         require(
@@ -143,4 +138,6 @@ extension AtlasConfiguration {
 
     /// What a message carries beside a key and a value.
     private static let messageOverheadMaxBytes = 1 << 10
+    /// What a segment of the log carries beside a write.
+    private static let segmentOverheadMaxBytes = 8 << 10
 }

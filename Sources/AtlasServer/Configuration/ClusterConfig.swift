@@ -82,4 +82,13 @@ package struct RequestLimits: Hashable, Sendable {
     package var maxBatchSize = 4 << 20
 
     package init() {}
+
+    /// No request within the limits is larger, as a message or as an entry of the log: the largest batch, or a put whose
+    /// condition has a value of its own.
+    package var requestBytesMax: Int {
+        max(maxBatchSize, maxKeySize + 2 * maxValueSize) + (maxBatchOperations + 24) * Self.operationBytesMax
+    }
+
+    /// What an operation takes beside its key and its values. The request itself takes no more than 24 of these.
+    private static let operationBytesMax = 64
 }

@@ -79,7 +79,7 @@ extension Setting {
             "limits.max_batch_size",
             \.cluster.limits.maxBatchSize,
             .size(1...(64 << 20)),
-            "The most bytes of keys and values of one batch."
+            "The most bytes of keys and values of one batch, those of conditions included."
         ),
     ]
 
@@ -183,7 +183,12 @@ extension Setting {
             "storage.disk_reserve",
             \.node.storage.diskReserve,
             .size(0...(1 << 40)),
-            "Free space below which writes are refused with RESOURCE_EXHAUSTED; reads go on."
+            "Free space below which writes are refused with RESOURCE_EXHAUSTED; reads and deletes go on.",
+            details: """
+                Deletes and compactions use the reserve. Once it is gone too, deletes are refused as well, but for those \
+                that run into it first: they wait for space, and at their deadline they get DEADLINE_EXCEEDED with \
+                outcome_unknown. Nothing acknowledged is lost, and all goes on by itself when there is space again.
+                """
         ),
     ]
 
@@ -233,7 +238,7 @@ extension Setting {
             "transport.max_recv_msg_size",
             \.node.transport.maxRecvMsgSize,
             .size(1024...(1 << 30)),
-            "The largest message taken. At least a key and a value of the limits, and 1KiB."
+            "The largest message taken. One that holds a single request within the limits is taken in any case."
         ),
         Setting(
             "transport.max_send_msg_size",

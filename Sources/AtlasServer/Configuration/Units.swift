@@ -24,12 +24,12 @@ enum ByteSize {
 }
 
 /// Durations as people write them: whole numbers with units, the larger unit first (`1h30m`, `500ms`); zero may be `0`.
-enum DurationText {
+package enum DurationText {
     private static let units: [(name: String, microseconds: Int64)] = [
         ("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1),
     ]
 
-    static func parse(_ text: String) -> Duration? {
+    package static func parse(_ text: String) -> Duration? {
         if text == "0" { return .zero }
         var rest = text[...]
         var unused = units[...]

@@ -22,7 +22,9 @@ package final class DataDirectory: Sendable {
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let busy = errno == EWOULDBLOCK
             defer { close(descriptor) }
-            if busy { throw NodeError("the data directory \(path) is in use, by this process or another") }
+            if busy {
+                throw NodeError(.directoryInUse, "the data directory \(path) is in use, by this process or another")
+            }
             throw Self.failure("cannot lock", lockPath)
         }
         lockDescriptor = descriptor
@@ -51,6 +53,9 @@ package final class DataDirectory: Sendable {
     }
 
     private static func failure(_ what: String, _ path: String) -> NodeError {
-        NodeError("\(what) \(path): \(String(cString: strerror(errno)))")
+        NodeError(
+            errno == ENOSPC || errno == EDQUOT ? .diskFull : .directoryUnusable,
+            "\(what) \(path): \(String(cString: strerror(errno)))"
+        )
     }
 }

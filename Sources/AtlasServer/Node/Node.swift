@@ -31,24 +31,42 @@ package final class Node: Sendable {
     let counters = NodeCounters()
     private let isClosing = Atomic<Bool>(false)
 
-    /// Opens a data directory, recovers what it holds, and starts. Waits for disks: not for an event loop.
+    /// Opens a data directory, recovers what it holds, and starts. A task that is cancelled meanwhile gets a
+    /// `CancellationError`, and the next one to open the directory recovers it.
     /// - Parameters:
     ///   - group: one of its loops takes over from the log's thread and runs what is periodic.
     ///   - onFailure: called once if the node can serve nothing any more.
+    /// - Throws: `NodeError`, `CancellationError`.
     package static func open(
         _ config: AtlasConfiguration,
         group: any EventLoopGroup,
         logger: Logger,
         onFailure: @escaping @Sendable (String) -> Void
-    ) throws -> Node {
-        try Node(config, group: group, logger: logger, onFailure: onFailure)
+    ) async throws -> Node {
+        let isCancelled = NIOLockedValueBox(false)
+        return try await withTaskCancellationHandler {
+            try await NIOThreadPool.singleton.runIfActive {
+                do {
+                    return try Node(config, group: group, logger: logger, onFailure: onFailure) {
+                        isCancelled.withLockedValue { $0 }
+                    }
+                } catch let error as CancellationError {
+                    throw error
+                } catch {
+                    throw NodeError(error)
+                }
+            }
+        } onCancel: {
+            isCancelled.withLockedValue { $0 = true }
+        }
     }
 
     private init(
         _ config: AtlasConfiguration,
         group: any EventLoopGroup,
         logger: Logger,
-        onFailure: @escaping @Sendable (String) -> Void
+        onFailure: @escaping @Sendable (String) -> Void,
+        isCancelled: @escaping () -> Bool
     ) throws {
         self.config = config
         self.logger = logger
@@ -59,7 +77,13 @@ package final class Node: Sendable {
         pool = NIOThreadPool(numberOfThreads: Self.poolThreads)
         pool.start()
         do {
-            let recovery = NodeRecovery(config: config, store: store, log: log, logger: logger)
+            let recovery = NodeRecovery(
+                config: config,
+                store: store,
+                log: log,
+                logger: logger,
+                isCancelled: isCancelled
+            )
             let recovered = try recovery.run(pool: pool, counters: counters)
             identity = recovered.identity
             recoveryMilliseconds = recovered.milliseconds

@@ -10,6 +10,8 @@ struct NodeRecovery {
     let store: RocksDBStore
     let log: DurableLog
     let logger: Logger
+    /// Asked for each record of the log: whether nobody wants the node any more.
+    let isCancelled: () -> Bool
 
     /// What a node starts from.
     struct Recovered {
@@ -57,17 +59,19 @@ struct NodeRecovery {
         let identity = try checkIdentity(stored: stored, logged: progress.identity, state: state)
         var creation: [LogRecord] = []
         if progress.tabletConfig == nil || progress.identity == nil {
-            guard progress.records == 0 else { throw NodeError("the log does not say whose it is") }
+            guard progress.records == 0 else { throw NodeError(.damaged, "the log does not say whose it is") }
             creation = try create(identity)
         }
         let tabletConfig = progress.tabletConfig ?? firstConfig(identity)
         guard tabletConfig.voters.map(\.incarnation) == [identity.incarnation] else {
             throw NodeError(
+                .mixedParts,
                 "the log belongs to another incarnation of this node; restore the data directory as a whole"
             )
         }
         if tabletConfig.voters.count == 1, progress.recovery.lacksChosenSlots {
             throw NodeError(
+                .missingPart,
                 """
                 the log in \(config.node.dataDirectory)/log lacks writes that were acknowledged: a part of it is missing. \
                 Restore it, or remove the data directory to begin anew
@@ -105,6 +109,7 @@ struct NodeRecovery {
                 logger.info("recovering", metadata: ["bytes": "\(done)", "of": "\(total)"])
             },
             { record, _ in
+                if isCancelled() { throw CancellationError() }
                 progress.records += 1
                 switch record.kind {
                 case .nodeIdentity: progress.identity = try NodeIdentity(decoding: record.body)
@@ -127,6 +132,7 @@ struct NodeRecovery {
         let identity = try NodeIdentity(decoding: bytes)
         guard identity.nodeName == config.node.name else {
             throw NodeError(
+                .otherNode,
                 """
                 the data directory \(config.node.dataDirectory) belongs to node "\(identity.nodeName)", not to \
                 "\(config.node.name)"; set node.id accordingly or choose another node.data_dir
@@ -144,11 +150,14 @@ struct NodeRecovery {
         let wasCreated = try store.systemValue(NodeIdentity.createdName) != nil
         switch (stored, logged) {
         case (nil, nil):
-            guard state.appliedSlot == .zero else { throw NodeError("the store holds data but does not say whose") }
+            guard state.appliedSlot == .zero else {
+                throw NodeError(.damaged, "the store holds data but does not say whose")
+            }
             return NodeIdentity.make(nodeName: config.node.name)
         case (let stored?, nil):
             guard !wasCreated else {
                 throw NodeError(
+                    .missingPart,
                     """
                     the log in \(config.node.dataDirectory)/log is missing or empty, although this node has been used; \
                     writes may be lost. Restore the log, or remove the data directory to begin anew
@@ -158,6 +167,7 @@ struct NodeRecovery {
             return stored
         case (nil, _?):
             throw NodeError(
+                .missingPart,
                 """
                 the store in \(config.node.dataDirectory)/store is missing, although the log has records; restore it, \
                 or remove the data directory to begin anew
@@ -165,7 +175,7 @@ struct NodeRecovery {
             )
         case (let stored?, let logged?):
             guard stored == logged else {
-                throw NodeError("log and store in \(config.node.dataDirectory) belong to different nodes")
+                throw NodeError(.mixedParts, "log and store in \(config.node.dataDirectory) belong to different nodes")
             }
             return stored
         }

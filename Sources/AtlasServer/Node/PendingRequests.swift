@@ -7,6 +7,8 @@ package enum Outcome: Sendable {
     /// The state may be read now, by whoever asked.
     case readAt(ReadPoint)
     case refused(Refusal)
+    /// The deadline has passed. A write may still take effect.
+    case expired
     /// The node has failed or is closing.
     case unavailable(NodeUnavailable)
 }
@@ -63,34 +65,60 @@ package final class LoopOutbox: @unchecked Sendable {
 
 /// The requests under way in one shard, by handle.
 struct PendingRequests {
-    private var responders: [Responder?] = []
+    private enum Place {
+        case free
+        case waiting(Responder, deadline: UInt64)
+        /// Answered by `expire`; the core does not know that and will say what became of the request.
+        case expired
+    }
+
+    private var places: [Place] = []
     private var free: [Int] = []
 
-    var count: Int {
-        responders.count - free.count
-    }
-
-    mutating func insert(_ responder: Responder) -> RequestHandle {
+    mutating func insert(_ responder: Responder, deadline: UInt64) -> RequestHandle {
+        let place = Place.waiting(responder, deadline: deadline)
         if let index = free.popLast() {
-            responders[index] = responder
+            places[index] = place
             return RequestHandle(index)
         }
-        responders.append(responder)
-        return RequestHandle(responders.count - 1)
+        places.append(place)
+        return RequestHandle(places.count - 1)
     }
 
-    mutating func remove(_ handle: RequestHandle) -> Responder {
-        guard let responder = responders[Int(handle)] else { preconditionFailure("a request is answered once") }
-        responders[Int(handle)] = nil
+    /// - Returns: `nil` if the request has expired.
+    mutating func remove(_ handle: RequestHandle) -> Responder? {
+        let place = places[Int(handle)]
+        places[Int(handle)] = .free
         free.append(Int(handle))
-        return responder
+        switch place {
+        case .waiting(let responder, _): return responder
+        case .expired: return nil
+        case .free: preconditionFailure("a request is answered once")
+        }
+    }
+
+    /// Takes what nobody waits for any more.
+    /// - Returns: that, and the earliest deadline of the others.
+    mutating func expire(now: UInt64) -> (expired: [Responder], next: UInt64) {
+        var expired: [Responder] = []
+        var next = UInt64.max
+        for index in places.indices {
+            guard case .waiting(let responder, let deadline) = places[index] else { continue }
+            if deadline > now {
+                next = min(next, deadline)
+            } else {
+                expired.append(responder)
+                places[index] = .expired
+            }
+        }
+        return (expired, next)
     }
 
     mutating func removeAll() -> [Responder] {
         defer {
-            responders = []
+            places = []
             free = []
         }
-        return responders.compactMap { $0 }
+        return places.compactMap { if case .waiting(let responder, _) = $0 { responder } else { nil } }
     }
 }

@@ -22,6 +22,8 @@ final class Shard: @unchecked Sendable {
         /// Looks at the core, between two events.
         case inspect(@Sendable (NodeCore) -> Void)
         case fail(NodeUnavailable)
+        /// Answers requests whose deadline has passed.
+        case expire
     }
 
     private let lock = NIOLock()
@@ -38,6 +40,8 @@ final class Shard: @unchecked Sendable {
     private var recordsMustSync = false
     private var pending = PendingRequests()
     private var outboxes: [LoopOutbox] = []
+    /// Fires at the earliest deadline of a pending request, or before.
+    private var expiry: (due: UInt64, timer: Scheduled<Void>)?
     private var failure: NodeUnavailable?
 
     private let log: DurableLog
@@ -140,14 +144,16 @@ extension Shard {
             step(event, now: now)
         case .write(let request, let responder):
             if let failure { return answer(responder, .unavailable(failure)) }
-            step(.write(pending.insert(responder), request), now: now)
+            step(.write(insert(responder, deadline: request.deadline, now: now), request), now: now)
         case .read(let request, let responder):
             if let failure { return answer(responder, .unavailable(failure)) }
-            step(.read(pending.insert(responder), request), now: now)
+            step(.read(insert(responder, deadline: request.deadline, now: now), request), now: now)
         case .inspect(let look):
             look(core)
         case .fail(let reason):
             fail(reason)
+        case .expire:
+            expire(now: now)
         }
     }
 
@@ -169,11 +175,11 @@ extension Shard {
         case .apply(_, let entries):
             apply(entries)
         case .read(let handle, let point):
-            answer(pending.remove(handle), .readAt(point))
+            answer(handle, .readAt(point))
         case .reply(let handle, .written(let result, let receipt)):
-            answer(pending.remove(handle), .written(result, receipt))
+            answer(handle, .written(result, receipt))
         case .reply(let handle, .refused(let refusal)):
-            answer(pending.remove(handle), .refused(refusal))
+            answer(handle, .refused(refusal))
         case .permitReads(_, let until):
             permit.grant(until: until)
         case .withdrawReadPermit:
@@ -200,9 +206,38 @@ extension Shard {
         if durability == .now { followUps.append(.durable(recordsToken)) }
     }
 
+    private func answer(_ handle: RequestHandle, _ outcome: Outcome) {
+        if let responder = pending.remove(handle) { answer(responder, outcome) }
+    }
+
     private func answer(_ responder: Responder, _ outcome: Outcome) {
         guard let outbox = responder.outbox else { return responder.respond(outcome) }
         if outbox.add(outcome, for: responder) { outboxes.append(outbox) }
+    }
+}
+
+// MARK: - Deadlines
+
+extension Shard {
+    private func insert(_ responder: Responder, deadline: UInt64, now: Instant) -> RequestHandle {
+        arm(deadline, now: now)
+        return pending.insert(responder, deadline: deadline)
+    }
+
+    /// What waits for a disk may wait for long, but nobody has to wait with it.
+    private func expire(now: Instant) {
+        expiry?.timer.cancel()
+        expiry = nil
+        let (expired, next) = pending.expire(now: now.monotonic)
+        for responder in expired { answer(responder, .expired) }
+        arm(next, now: now)
+    }
+
+    private func arm(_ deadline: UInt64, now: Instant) {
+        guard deadline < expiry?.due ?? .max else { return }
+        expiry?.timer.cancel()
+        let wait = Int64(clamping: deadline - min(deadline, now.monotonic))
+        expiry = (deadline, loop.scheduleTask(in: .nanoseconds(wait)) { [weak self] in self?.submit(.expire) })
     }
 }
 
@@ -239,6 +274,7 @@ extension Shard {
         guard failure == nil else { return }
         failure = reason
         permit.withdraw()
+        expiry?.timer.cancel()
         for responder in pending.removeAll() {
             answer(responder, .unavailable(reason))
         }

@@ -88,13 +88,7 @@ extension EmbeddedService {
         let outcome = await withUnsafeContinuation { continuation in
             node.write(request, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
         }
-        switch outcome {
-        case .written(.requestIDExpired, _): throw .requestIDExpired
-        case .written(let result, let receipt): return (result, receipt)
-        case .refused(let refusal): throw ServiceError(refusal)
-        case .unavailable(let reason): throw ServiceError(reason)
-        case .readAt: preconditionFailure("a write is not answered like a read")
-        }
+        return try outcome.written.get()
     }
 }
 
@@ -158,23 +152,11 @@ extension EmbeddedService {
         _ arrival: Arrival,
         wantsReceipt: Bool
     ) async throws(ServiceError) -> ReadPoint? {
-        if node.permit.isValid() {
-            let applied = node.permit.applied
-            if read.minVersion > applied {
-                throw .versionInFuture(Int64(read.minVersion.rawValue), newest: applied)
-            }
-            if !wantsReceipt, (read.version ?? .zero) <= applied { return nil }
-        }
-        let request = ReadRequest(range: range, version: read.version, deadline: arrival.deadline)
+        guard let question = try node.question(range, read, arrival, wantsReceipt: wantsReceipt) else { return nil }
         let outcome = await withUnsafeContinuation { continuation in
-            node.read(request, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
+            node.read(question, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
         }
-        switch outcome {
-        case .readAt(let point): return point
-        case .refused(let refusal): throw ServiceError(refusal)
-        case .unavailable(let reason): throw ServiceError(reason)
-        case .written: preconditionFailure("a read is not answered like a write")
-        }
+        return try outcome.readPoint.get()
     }
 
     /// Reads on the caller's thread if memory suffices, otherwise on one that may wait.

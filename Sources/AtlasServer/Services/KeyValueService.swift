@@ -84,24 +84,11 @@ extension KeyValueService {
         wantsReceipt: Bool,
         then: @escaping @Sendable (ServiceResult<ReadPoint?>) -> Void
     ) throws(ServiceError) {
-        let permitted = node.permit.isValid()
-        if read.minVersion > node.permit.applied && permitted {
-            throw .versionInFuture(Int64(read.minVersion.rawValue), newest: node.permit.applied)
+        guard let question = try node.question(range, read, arrival, wantsReceipt: wantsReceipt) else {
+            return then(.success(nil))
         }
-        if permitted && !wantsReceipt && (read.version ?? .zero) <= node.permit.applied { return then(.success(nil)) }
-        let request = ReadRequest(range: range, version: read.version, deadline: arrival.deadline)
         loop.submit(
-            .read(
-                request,
-                Responder(outbox: loop.outbox) { outcome in
-                    switch outcome {
-                    case .readAt(let point): then(.success(point))
-                    case .refused(let refusal): then(.failure(ServiceError(refusal)))
-                    case .unavailable(let reason): then(.failure(ServiceError(reason)))
-                    case .written: preconditionFailure("a read is not answered like a write")
-                    }
-                }
-            )
+            .read(question, Responder(outbox: loop.outbox) { outcome in then(outcome.readPoint.map(Optional.some)) })
         )
     }
 
@@ -309,22 +296,12 @@ extension KeyValueService {
             .write(
                 WriteRequest(command: command, deadline: arrival.deadline),
                 Responder(outbox: loop.outbox) { outcome in
-                    let result = Self.result(of: outcome)
+                    let result = outcome.written
                     loop.record(kind, result, since: arrival)
                     then(result)
                 }
             )
         )
-    }
-
-    private static func result(of outcome: Outcome) -> ServiceResult<(CommandResult, Receipt)> {
-        switch outcome {
-        case .written(.requestIDExpired, _): .failure(.requestIDExpired)
-        case .written(let result, let receipt): .success((result, receipt))
-        case .refused(let refusal): .failure(ServiceError(refusal))
-        case .unavailable(let reason): .failure(ServiceError(reason))
-        case .readAt: preconditionFailure("a write is not answered like a read")
-        }
     }
 }
 

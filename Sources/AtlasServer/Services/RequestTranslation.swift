@@ -157,6 +157,7 @@ struct RequestTranslation: Sendable {
         var size = 0
         for (index, operation) in request.operations.enumerated() {
             size += operation.key.count + operation.value.count
+            if case .valueEquals(let bytes) = operation.condition { size += bytes.count }
             do throws(ServiceError) {
                 operations.append(try self.operation(operation))
             } catch {

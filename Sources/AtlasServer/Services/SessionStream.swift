@@ -67,8 +67,7 @@ extension SessionStream {
         switch next.body {
         case .cancel:
             if let scan = inProgress[next.id] ?? nil {
-                scan.cancel()
-                answer(next.id, .failure(.cancelled) as ServiceResult<WireSessionScanEnd>) { .scanEnd($0) }
+                scan.end(.cancelled)
             }
         case .credit(let messages):
             (inProgress[next.id] ?? nil)?.credit(messages)
@@ -108,6 +107,7 @@ extension SessionStream {
         case .scan(let request):
             let scan = SessionScan(id: id, session: self)
             inProgress[id] = scan
+            if next.timeout > 0 { scan.expire(at: arrival.deadline, on: loop.eventLoop) }
             scan.start(request, arrival, service: service, loop: loop)
         case .cancel, .credit, nil:
             preconditionFailure("no call of its own")
@@ -198,6 +198,7 @@ private final class SessionScan: ScanTask.Sink {
     private let id: UInt64
     private unowned let session: SessionStream
     private var task: ScanTask?
+    private var expiry: Scheduled<Void>?
     private var credit = SessionScan.creditAtFirst
 
     init(id: UInt64, session: SessionStream) {
@@ -217,7 +218,21 @@ private final class SessionScan: ScanTask.Sink {
     }
 
     func cancel() {
+        expiry?.cancel()
         task?.cancel()
+    }
+
+    func end(_ error: ServiceError) {
+        cancel()
+        session.answer(id, .failure(error) as ServiceResult<WireSessionScanEnd>) { .scanEnd($0) }
+    }
+
+    /// A scan that waits for credit has nothing else that ends it.
+    func expire(at deadline: UInt64, on loop: any EventLoop) {
+        let wait = Int64(clamping: deadline - min(deadline, SystemClock.monotonic()))
+        expiry = loop.assumeIsolated().scheduleTask(in: .nanoseconds(wait)) { [weak self] in
+            self?.end(.deadlineExceeded)
+        }
     }
 
     var room: Int {
@@ -230,6 +245,7 @@ private final class SessionScan: ScanTask.Sink {
     }
 
     func finish(_ result: ServiceResult<WireSessionScanEnd>) {
+        expiry?.cancel()
         session.answer(id, result) { .scanEnd($0) }
     }
 }

@@ -13,8 +13,8 @@ struct StartCommand: AsyncParsableCommand {
         abstract: "Run a node.",
         discussion: """
             Without any configuration it listens on 127.0.0.1:8080 and keeps its data in ./data. SIGTERM and SIGINT \
-            stop it after the calls in progress; a second one ends it at once, which loses nothing that was \
-            acknowledged. SIGHUP opens the log file again.
+            stop it after the calls in progress, or during recovery; a second one ends it at once, which loses nothing \
+            that was acknowledged. SIGHUP opens the log file again.
 
             Examples:
               atlas-db start
@@ -35,32 +35,12 @@ struct StartCommand: AsyncParsableCommand {
         // A limit on the size of files is an error of the write that meets it, which the log knows how to report.
         signal(SIGXFSZ, SIG_IGN)
 
-        let server = try await Server.start(config, logger: Logger(label: "atlas.node"))
+        // Before anything is begun that has to be ended.
         let signals = await ProcessSignals(logger: logger) { sink.reopen() }
-        announce(server, config)
-        try await run(server, until: signals, logger)
-    }
-
-    /// On standard error, because standard output may be where log lines for programs go.
-    private func announce(_ server: Server, _ config: AtlasConfiguration) {
-        let node = config.node
-        var listening = node.listenAddress
-        // It differs where any free port was asked for.
-        listening.port = server.address.port ?? listening.port
-        Console.writeError(
-            """
-            Atlas DB \(AtlasVersion.current), node \(node.name) in region \(node.region.rawValue), \
-            listens on \(listening). Data: \(node.dataDirectory). Ctrl-C stops it.
-
-            """
-        )
-    }
-
-    private func run(_ server: Server, until signals: ProcessSignals, _ logger: Logger) async throws {
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: [
-                    .init(service: NodeService(server: server), successTerminationBehavior: .gracefullyShutdownGroup),
+                    .init(service: NodeService(config: config), successTerminationBehavior: .gracefullyShutdownGroup),
                     .init(service: signals, successTerminationBehavior: .gracefullyShutdownGroup),
                 ],
                 logger: Logger(label: "atlas.lifecycle", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -72,9 +52,33 @@ struct StartCommand: AsyncParsableCommand {
 
 /// The server as a service of the process.
 private struct NodeService: Service {
-    var server: Server
+    var config: AtlasConfiguration
 
     func run() async throws {
+        let server: Server
+        do {
+            server = try await cancelWhenGracefulShutdown {
+                try await Server.start(config, logger: Logger(label: "atlas.node"))
+            }
+        } catch is CancellationError {
+            return
+        }
+        announce(server)
         try await server.run()
+    }
+
+    /// On standard error, because standard output may be where log lines for programs go.
+    private func announce(_ server: Server) {
+        let node = config.node
+        var listening = node.listenAddress
+        // It differs where any free port was asked for.
+        listening.port = server.address.port ?? listening.port
+        Console.writeError(
+            """
+            Atlas DB \(AtlasVersion.current), node \(node.name) in region \(node.region.rawValue), \
+            listens on \(listening). Data: \(node.dataDirectory). Ctrl-C stops it.
+
+            """
+        )
     }
 }

@@ -61,7 +61,8 @@ extension CommandFailure {
     }
 
     private init(_ error: NodeError) {
-        self.init(.failure, code: "node_failed", error.description)
+        let inUse = error.kind == .directoryInUse
+        self.init(inUse ? .unavailable : .failure, code: inUse ? "in_use" : "node_failed", error.description)
     }
 
     /// What ArgumentParser found wrong with the command line, or nil if the error is a request for help that was not

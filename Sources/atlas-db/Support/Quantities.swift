@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import AtlasServer
 
 /// A length of time on the command line: `500ms`, `10s`, `1h30m`.
 struct TimeLength: ExpressibleByArgument, Sendable {
@@ -9,27 +10,8 @@ struct TimeLength: ExpressibleByArgument, Sendable {
     }
 
     init?(argument: String) {
-        let units: [(name: String, microseconds: Int64)] = [
-            ("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1),
-        ]
-        var rest = argument[...]
-        var unused = units[...]
-        var total: Int64 = 0
-        if rest.isEmpty { return nil }
-        while !rest.isEmpty {
-            let digits = rest.prefix { $0.isASCII && $0.isNumber }
-            let name = rest.dropFirst(digits.count).prefix { $0.isLetter }
-            rest = rest.dropFirst(digits.count + name.count)
-            guard let number = Int64(digits), let index = unused.firstIndex(where: { $0.name == name }) else {
-                return nil
-            }
-            let (part, tooLong) = number.multipliedReportingOverflow(by: units[index].microseconds)
-            let (sum, overflow) = total.addingReportingOverflow(part)
-            if tooLong || overflow { return nil }
-            total = sum
-            unused = units[(index + 1)...]
-        }
-        duration = .microseconds(total)
+        guard let duration = DurationText.parse(argument) else { return nil }
+        self.init(duration)
     }
 
     /// In whole milliseconds, rounded up, so that something short does not become nothing.

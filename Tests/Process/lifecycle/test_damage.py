@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support import segments
+from support import segments, store
 from support.client import Client
 from support.server import Server, binary
 
@@ -183,5 +183,14 @@ def test_a_newer_format(written: tuple[Server, dict[bytes, int]]) -> None:
     segments.set_format(segment, 99)
     refuses(server, segment.name, "format 99")
     segments.set_format(segment, 1)
+    server.start()
+    assert contents(server) == versions
+
+
+def test_a_newer_format_of_the_store(written: tuple[Server, dict[bytes, int]]) -> None:
+    server, versions = written
+    store.set_format(server.data, 99)
+    refuses(server, "format 99", "format 1", "newer version")
+    store.set_format(server.data, 1)
     server.start()
     assert contents(server) == versions

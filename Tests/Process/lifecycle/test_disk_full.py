@@ -15,6 +15,7 @@ from support.disk import NoLoopDevice, free_bytes, occupy, small_disk
 from support.protos import admin_pb2
 from support.protos import atlas_pb2 as pb
 from support.server import Server, StartFailed
+from support.session import Session, error_of
 
 MIB = 1 << 20
 DISK = 320 * MIB
@@ -30,7 +31,7 @@ VALUE_SIZE = 64 << 10
 RECOVERY_SECONDS = 10.0
 # The free space is looked at so often; what is written before may have to wait for space.
 NOTICE_SECONDS = 0.5
-WAIT_SECONDS = 3.0
+WAIT_MILLISECONDS = 2_000
 
 
 @pytest.fixture
@@ -106,18 +107,19 @@ class Contents:
             del self.versions[key]
 
     def try_to_delete(self, client: Client, key: bytes) -> None:
-        """Where even the reserve is gone: it works, is refused, or (the one that noticed first) waits for space."""
-        version = self.versions.pop(key)
-        try:
-            client.stub.Delete(pb.DeleteRequest(key=key), timeout=WAIT_SECONDS)
-        except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-                self.uncertain[key] = version
-                return
-            failure = Failure()
-            failure.take(error)
-            assert (failure.status, failure.code) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "DISK_FULL"), failure
-            self.versions[key] = version
+        """Where even the reserve is gone: it works, is refused, or (the one that noticed first) waits for space, but not
+        longer than it is told to."""
+        with Session(client) as session:
+            delete = pb.DeleteRequest(key=key)
+            session.send(pb.SessionCall(id=1, delete=delete, timeout_ms=WAIT_MILLISECONDS))
+            answer = session.answer(1)
+        if answer.HasField("delete"):
+            del self.versions[key]
+        elif error_of(answer) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"):
+            assert answer.error.detail.outcome_unknown
+            self.uncertain[key] = self.versions.pop(key)
+        else:
+            assert error_of(answer) == ("RESOURCE_EXHAUSTED", "DISK_FULL"), answer
 
     def settle(self, client: Client) -> None:
         """There is space again: what waited has happened or will never happen."""

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 import grpc
 import pytest
 
-from support.client import Client
+from support.client import Client, put_op
 from support.protos import atlas_pb2 as pb
-from support.server import Server
+from support.server import ANNOUNCEMENT, Server
 
 USAGE, UNAVAILABLE, FAILURE = 2, 3, 4
 StartServer = Callable[..., Server]
+# Of a thousand writes each: recovery takes a moment.
+BATCHES = 50
 
 
 def test_sigterm_and_sigint_end_it_with_status_zero(start_server: StartServer) -> None:
@@ -100,6 +102,44 @@ def test_a_second_signal_ends_it_at_once(start_server: StartServer) -> None:
     server.start()
     with server.channel() as channel:
         assert len(Client(channel).scan(keys_only=True)) == 200
+
+
+def test_a_signal_during_recovery_ends_it(start_server: StartServer) -> None:
+    server = start_server()
+    with server.channel() as channel:
+        client = Client(channel)
+        for number in range(BATCHES):
+            client.batch(*(put_op(b"%03d-%03d" % (number, each), b"v") for each in range(1000)))
+    lock = server.data / "LOCK"
+    server.kill()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+        lock.unlink()
+        server.launch()
+        # From the first thing on that is done in the directory.
+        while not lock.exists():
+            assert server.is_running(), server.output()
+            time.sleep(0.001)
+        server.signal(number)
+        assert server.wait() == 0
+        assert "a second signal ends the process" in server.new_output()
+        assert ANNOUNCEMENT not in server.new_output(), "it should not have recovered all"
+    server.start()
+    with server.channel() as channel:
+        assert len(Client(channel).scan(keys_only=True)) == BATCHES * 1000
+
+
+def test_a_signal_at_any_moment_of_the_start(start_server: StartServer) -> None:
+    """Before the data directory is touched a signal just ends the process; after that it ends cleanly."""
+    server = start_server(start=False)
+    for step in range(15):
+        server.launch()
+        time.sleep(step * 0.02)
+        begun = (server.data / "LOCK").exists()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0 or not begun
+    server.start()
+    with server.channel() as channel:
+        assert Client(channel).put(b"k", b"v").success
 
 
 def test_a_client_that_does_not_let_go_is_waited_for_ten_seconds(start_server: StartServer) -> None:

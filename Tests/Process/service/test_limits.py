@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from support.client import Client, delete_op, fails, get_op, put_op
+from support.client import Client, delete_op, fails, get_op, put_op, request_id
 from support.protos import atlas_pb2 as pb
 from support.server import Server
+from support.session import Session, error_of, put_call
 
 Key = Callable[..., bytes]
 KEY_MAX = 4 << 10
 VALUE_MAX = 1 << 20
 BATCH_OPERATIONS_MAX = 1000
 BATCH_MAX = 4 << 20
-MESSAGE_MAX = 4 << 20
+# transport.max_recv_msg_size is 4 MiB, and the largest batch with all around it has this.
+MESSAGE_MAX = BATCH_MAX + (64 << 10)
 
 
 def refused(failure: object, name: str, actual: int, allowed: int) -> None:
@@ -97,23 +99,69 @@ def test_the_most_operations_of_a_batch(client: Client, key: Key) -> None:
     refused(failure, "limits.max_batch_operations", BATCH_OPERATIONS_MAX + 1, BATCH_OPERATIONS_MAX)
 
 
-@pytest.fixture
-def roomy(start_server: Callable[..., Server]) -> Iterator[Client]:
-    """A server that takes larger messages than its batches may be."""
-    server = start_server({"transport.max_recv_msg_size": "16MiB", "transport.max_send_msg_size": "16MiB"})
-    with server.channel(max_send_message_length=64 << 20) as channel:
-        yield Client(channel)
+def largest_batch(prefix: bytes, count: int) -> list[pb.Operation]:
+    """Of so many operations, and of keys and values of exactly the limit."""
+    keys = [prefix + b"%04d" % number for number in range(count)]
+    share, rest = divmod(BATCH_MAX - sum(map(len, keys)), count)
+    values = [b"v" * (share + (number < rest)) for number in range(count)]
+    # All that an operation can have besides.
+    absent = pb.Condition(absent=True)
+    return [put_op(*each, condition=absent, ttl_ms=10**13) for each in zip(keys, values, strict=True)]
 
 
-def test_the_most_bytes_of_a_batch(roomy: Client) -> None:
-    operations = [put_op(b"%d" % number, b"v" * (VALUE_MAX - 1)) for number in range(4)]
-    assert roomy.batch(*operations).success
-    assert [len(result.value) for result in roomy.batch(*(get_op(b"%d" % n) for n in range(4))).results] == [
-        VALUE_MAX - 1
-    ] * 4
+@pytest.mark.parametrize("count", [5, BATCH_OPERATIONS_MAX])
+def test_the_most_bytes_of_a_batch(client: Client, key: Key, count: int) -> None:
+    options = {"request_id": request_id(), "write_level": pb.WRITE_LEVEL_GLOBAL, "want_receipt": True}
+    assert client.batch(*largest_batch(key("batch"), count), **options).success
+    assert client.delete(key("batch") + b"%04d" % (count - 1)).existed
+    above = largest_batch(key("above"), count)
+    above[0].value += b"v"
     with fails("INVALID_ARGUMENT", "BATCH_TOO_LARGE") as failure:
-        roomy.batch(*operations, get_op(b"x"))
+        client.batch(*above, **options)
     refused(failure, "limits.max_batch_size", BATCH_MAX + 1, BATCH_MAX)
+    with Session(client) as session:
+        options["request_id"] = request_id()
+        batch = pb.BatchRequest(operations=largest_batch(key("session"), count), **options)
+        session.send(pb.SessionCall(id=2**64 - 1, batch=batch, timeout_ms=2**64 - 1))
+        assert session.answer(2**64 - 1).batch.success
+        session.send(pb.SessionCall(id=1, batch=pb.BatchRequest(operations=above)))
+        assert error_of(session.answer(1)) == ("INVALID_ARGUMENT", "BATCH_TOO_LARGE")
+
+
+def test_values_of_conditions_count_in_a_batch(client: Client, key: Key) -> None:
+    whole = pb.Condition(value_equals=b"v" * VALUE_MAX)
+    with fails("INVALID_ARGUMENT", "BATCH_TOO_LARGE"):
+        client.batch(*(get_op(b"k", condition=whole) for _ in range(4)))
+    # A put has room for all three.
+    longest = long_key(KEY_MAX, key())
+    client.put(longest, b"v" * VALUE_MAX)
+    assert client.put(longest, b"w" * VALUE_MAX, condition=whole).success
+
+
+def test_the_smallest_log_segment_has_room_for_the_largest_write(start_server: Callable[..., Server]) -> None:
+    settings = {"limits.max_batch_size": "1MiB", "storage.log_segment_size": "2MiB"}
+    status, output = start_server(settings, start=False).start_expecting_refusal()
+    assert status == 2 and "storage.log_segment_size is 2MiB, expected 2124KiB" in output
+    server = start_server({**settings, "storage.log_segment_size": "2124KiB"})
+    with server.channel() as channel:
+        client, longest = Client(channel), long_key(KEY_MAX)
+        client.put(longest, b"v" * VALUE_MAX)
+        for old, new in ((b"v", b"w"), (b"w", b"x"), (b"x", b"y")):
+            condition = pb.Condition(value_equals=old * VALUE_MAX)
+            assert client.put(longest, new * VALUE_MAX, condition=condition, request_id=request_id()).success
+
+
+def test_the_longest_key_and_the_largest_value_in_a_session(client: Client, key: Key) -> None:
+    longest, largest = long_key(KEY_MAX, key()), b"v" * VALUE_MAX
+    with Session(client) as session:
+        session.send(put_call(1, longest, largest))
+        session.send(put_call(2, longest + b"k", largest))
+        session.send(put_call(3, longest, largest + b"v"))
+        assert session.answer(1).put.success
+        assert error_of(session.answer(2)) == ("INVALID_ARGUMENT", "KEY_TOO_LARGE")
+        assert error_of(session.answer(3)) == ("INVALID_ARGUMENT", "VALUE_TOO_LARGE")
+        session.send(pb.SessionCall(id=4, batch=pb.BatchRequest(operations=[put_op(longest, largest)])))
+        assert session.answer(4).batch.success
 
 
 def message_of(size: int) -> bytes:

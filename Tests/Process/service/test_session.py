@@ -11,7 +11,7 @@ import pytest
 from support.client import Client, delete_op, get_op, put_op, request_id
 from support.protos import atlas_pb2 as pb
 from support.server import Server
-from support.session import Session, cancel_call, credit_call, get_call, put_call, scan_call
+from support.session import Session, cancel_call, credit_call, error_of, get_call, put_call, scan_call
 
 Key = Callable[..., bytes]
 CREDIT_AT_FIRST = 4
@@ -23,12 +23,6 @@ MIB = 1 << 20
 def session(client: Client) -> Iterator[Session]:
     with Session(client) as session:
         yield session
-
-
-def error_of(answer: pb.SessionAnswer) -> tuple[str, str]:
-    assert answer.WhichOneof("answer") == "error", answer
-    status = next(code for code in grpc.StatusCode if code.value[0] == answer.error.status)
-    return status.name, pb.ErrorCode.Name(answer.error.detail.code).removeprefix("ERROR_CODE_")
 
 
 def test_every_kind_of_call(session: Session, key: Key) -> None:
@@ -195,6 +189,46 @@ def test_a_timeout_of_its_own(session: Session, key: Key) -> None:
     call.timeout_ms = 2**64 - 1
     session.send(call)
     assert session.answer(1).put.success
+
+
+def test_calls_whose_timeout_passes(session: Session, key: Key) -> None:
+    """Far more at once than a millisecond is enough for: each call is answered once, and the session goes on."""
+    calls = [put_call(number, key(str(number)), b"v" * 500) for number in range(CALLS_MAX)]
+    for call in calls:
+        call.timeout_ms = 1
+    session.send(*calls)
+    expired = set()
+    for call in calls:
+        answer = session.answer(call.id)
+        if not answer.HasField("put"):
+            assert error_of(answer) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
+            expired.add((call.id, answer.error.detail.outcome_unknown))
+    assert expired
+    assert not session.has_answer(calls[-1].id)
+    # Ids of expired calls are free again, and what was under way is not their answer.
+    for number, outcome_unknown in expired:
+        session.send(get_call(number, key(str(number)), consistency=pb.CONSISTENCY_CONSISTENT))
+        found = session.answer(number)
+        assert found.HasField("get")
+        assert outcome_unknown or not found.get.found
+
+
+def test_a_scan_whose_timeout_passes(session: Session, client: Client, key: Key) -> None:
+    for number in range(10):
+        client.put(key(str(number)))
+    call = scan_call(1, prefix=key())
+    call.timeout_ms = 200
+    session.send(call)
+    for _ in range(CREDIT_AT_FIRST):
+        assert session.answer(1).HasField("scan")
+    assert error_of(session.answer(1)) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
+    session.send(credit_call(1, 100), get_call(1, key("0")))
+    assert session.answer(1).get.found
+    # One that is done in time is answered once.
+    call.scan.limit = 2
+    session.send(call)
+    assert [session.answer(1).WhichOneof("answer") for _ in range(3)] == ["scan", "scan", "scan_end"]
+    assert not session.has_answer(1, within=0.4)
 
 
 def test_retries_over_another_session(client: Client, key: Key) -> None:

@@ -88,7 +88,7 @@ class Server:
         while time.monotonic() < end:
             if not self.is_running():
                 raise StartFailed(self.output())
-            if ANNOUNCEMENT in self._new_output():
+            if ANNOUNCEMENT in self.new_output():
                 return
             time.sleep(0.01)
         raise StartFailed(f"not ready after {within} s:\n{self.output()}")
@@ -102,7 +102,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the server started although it must not:\n{self.output()}") from None
-        return status, self._new_output()
+        return status, self.new_output()
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -145,7 +145,7 @@ class Server:
     def output(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
-    def _new_output(self) -> str:
+    def new_output(self) -> str:
         """What the last attempt to start has printed."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)

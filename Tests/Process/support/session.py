@@ -86,6 +86,12 @@ class Session:
         return True
 
 
+def error_of(answer: pb.SessionAnswer) -> tuple[str, str]:
+    assert answer.WhichOneof("answer") == "error", answer
+    status = next(code for code in grpc.StatusCode if code.value[0] == answer.error.status)
+    return status.name, pb.ErrorCode.Name(answer.error.detail.code).removeprefix("ERROR_CODE_")
+
+
 def put_call(identifier: int, key: bytes, value: bytes = b"", **options: object) -> pb.SessionCall:
     return pb.SessionCall(id=identifier, put=pb.PutRequest(key=key, value=value, **options))
 
