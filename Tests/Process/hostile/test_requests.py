@@ -85,7 +85,7 @@ MALFORMED = {
     "half a prefix": (b"\0\0\0", {INTERNAL}),
     "half a message": (grpc_message(b"abc", length=100), {INTERNAL}),
     "two messages": (GET + GET, {UNIMPLEMENTED}),
-    "more than a message may have": (grpc_message(b"", length=(4 << 20) + 1), {RESOURCE_EXHAUSTED}),
+    "more than a message may have": (grpc_message(b"", length=(4 << 20) + (64 << 10) + 1), {RESOURCE_EXHAUSTED}),
     "more than there is": (grpc_message(b"", length=2**32 - 1), {RESOURCE_EXHAUSTED}),
     "compressed without saying how": (grpc_message(b"x", flag=1), {INTERNAL, UNIMPLEMENTED}),
     "an unknown flag": (grpc_message(b"x", flag=0x80), {INTERNAL}),
