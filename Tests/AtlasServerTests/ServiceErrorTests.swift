@@ -25,7 +25,7 @@ import Testing
     @Test(arguments: faults, [false, true])
     func faultsHaveADetail(_ fault: (RPCFault, Atlas_ErrorCode), isHandled: Bool) throws {
         let (fault, code) = fault
-        let status = RPCServerConfiguration(TransportConfig()).describe(fault, isHandled)
+        let status = RPCServerConfiguration(AtlasConfiguration()).describe(fault, isHandled)
         let detail = try #require(Atlas_ErrorDetail(statusDetails: status.details ?? []))
         #expect(status.code == fault.status.code)
         #expect(status.message.hasPrefix(fault.status.message))
