@@ -102,7 +102,7 @@ struct SegmentChainReader {
         guard try fileSystem.read(segment.file, at: SegmentFormat.headerSize, into: block) == block.count else {
             return false
         }
-        let header = RecordHeader.decode(UnsafeRawBufferPointer(block))
+        let header = RecordHeader.decode(UnsafeRawBufferPointer(block), key: segment.header.key)
         guard header.segment == segment.sequence, header.recordSize <= segment.header.size else { return false }
         return try segment.withRecord(at: SegmentFormat.headerSize, size: header.recordSize) { $0 != nil }
     }

@@ -4,7 +4,7 @@ internal import CXXHash
 /// The layout of a segment file: one header block, then records back to back, each padded to eight bytes. All numbers
 /// are little-endian.
 enum SegmentFormat {
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     /// A block of its own, so that appending never rewrites the header's page.
     static let headerSize = 4096
     static let magic: UInt64 = 0x474F_4C53_414C_5441  // "ATLASLOG"
@@ -92,6 +92,8 @@ struct RecordHeader: Hashable {
     /// Everything in this segment before this offset was durable when the record was written. It tells a torn tail
     /// from damage: a hole at or above it may be a write that never ended, a hole below it was durable once.
     var durable: UInt32
+    /// Stored combined with the segment's key, so that a client who fills its values with what looks like records does
+    /// not make the search behind a torn tail compute a checksum at every place.
     var segment: UInt64
     var kind: UInt8
     /// The records of one `append` form a group, which recovery takes whole or not at all; this marks its last.
@@ -116,7 +118,7 @@ struct RecordHeader: Hashable {
         precondition(record.count == recordSize && body.count == Int(bodyLength), "a record has its size")
         record.storeLittleEndian(bodyLength, at: 8)
         record.storeLittleEndian(durable, at: 12)
-        record.storeLittleEndian(segment, at: 16)
+        record.storeLittleEndian(segment ^ key, at: 16)
         record.storeLittleEndian(UInt32(kind) | (endsGroup ? 0x100 : 0), at: 24)
         record.storeLittleEndian(UInt32(0), at: 28)
         record.storeLittleEndian(tablet, at: 32)
@@ -130,12 +132,12 @@ struct RecordHeader: Hashable {
         record.storeLittleEndian(Self.checksum(UnsafeRawBufferPointer(record), key: key), at: 0)
     }
 
-    static func decode(_ record: UnsafeRawBufferPointer) -> RecordHeader {
+    static func decode(_ record: UnsafeRawBufferPointer, key: UInt64) -> RecordHeader {
         let flags = record.loadLittleEndian(UInt32.self, at: 24)
         return RecordHeader(
             bodyLength: record.loadLittleEndian(UInt32.self, at: 8),
             durable: record.loadLittleEndian(UInt32.self, at: 12),
-            segment: record.loadLittleEndian(UInt64.self, at: 16),
+            segment: record.loadLittleEndian(UInt64.self, at: 16) ^ key,
             kind: UInt8(truncatingIfNeeded: flags),
             endsGroup: flags & 0x100 != 0,
             tablet: record.loadLittleEndian(UInt64.self, at: 32),

@@ -19,7 +19,7 @@ struct SegmentScanner {
     /// The record at `offset`, or `nil` when there is no valid one.
     func record(at offset: Int) -> ScannedRecord? {
         guard offset <= bytes.count - RecordHeader.size,
-            bytes.loadLittleEndian(UInt64.self, at: offset + 16) == sequence
+            bytes.loadLittleEndian(UInt64.self, at: offset + 16) == sequence ^ key
         else { return nil }
         let bodyLength = Int(bytes.loadLittleEndian(UInt32.self, at: offset + 8))
         let size = RecordHeader.recordSize(bodyLength: bodyLength)
@@ -27,7 +27,7 @@ struct SegmentScanner {
         let record = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + size])
         guard record.loadLittleEndian(UInt64.self, at: 0) == RecordHeader.checksum(record, key: key) else { return nil }
         let body = UnsafeRawBufferPointer(rebasing: record[RecordHeader.size..<RecordHeader.size + bodyLength])
-        return ScannedRecord(header: .decode(record), offset: offset, body: body)
+        return ScannedRecord(header: .decode(record, key: key), offset: offset, body: body)
     }
 
     /// The first valid record at or after `offset`, at any place where one may begin.
@@ -43,7 +43,7 @@ struct SegmentScanner {
     /// The tablet that a damaged record names, if its header still looks like one of this segment.
     func tablet(ofDamagedRecordAt offset: Int) -> TabletID? {
         guard offset <= bytes.count - RecordHeader.size,
-            bytes.loadLittleEndian(UInt64.self, at: offset + 16) == sequence
+            bytes.loadLittleEndian(UInt64.self, at: offset + 16) == sequence ^ key
         else { return nil }
         return TabletID(rawValue: bytes.loadLittleEndian(UInt64.self, at: offset + 32))
     }

@@ -16,6 +16,7 @@ struct RecordView {
         flags = RecordFlags(rawValue: row[0])
         guard flags.isSubset(of: .all), row.count >= flags.headerBytes else { return nil }
         version = Timestamp(rawValue: row.littleEndian(at: 1))
+        guard version <= .max else { return nil }
         var offset = 9
         if flags.contains(.expiry) {
             expiry = row.littleEndian(at: offset)
@@ -49,6 +50,7 @@ struct HistoryView {
     init?(_ row: UnsafeRawBufferPointer) {
         guard row.count >= 8, let record = RecordView(UnsafeRawBufferPointer(rebasing: row[8...])) else { return nil }
         supersededBy = Timestamp(rawValue: row.littleEndian(at: 0))
+        guard supersededBy <= .max else { return nil }
         self.record = record
     }
 
@@ -100,6 +102,7 @@ extension TabletState {
         appliedTimestamp = Timestamp(rawValue: row.littleEndian(at: 24))
         closedTimestamp = Timestamp(rawValue: row.littleEndian(at: 32))
         stateHash = row.littleEndian(at: 40)
+        guard appliedSlot.rawValue < .max / 2, max(appliedTimestamp, closedTimestamp) <= .max else { return nil }
     }
 
     /// The row's key: the tablet's id, most significant byte first.

@@ -112,6 +112,17 @@ struct RecoveryTests {
         return (recovery.finish(applied: state), entries.map(\.payload))
     }
 
+    /// Memory is taken for every slot that may still come.
+    @Test(arguments: [TabletRecovery.slotsAheadMax + 1, UInt64.max / 2 - 1])
+    func aSlotFarAheadIsRefused(number: UInt64) throws {
+        let entry = Entry(slot: slot(number), ballot: ballot(1, 1), stamp: stamp(1), payload: .noOperation)
+        let body = EntriesBody(ballot: ballot(1, 1), commitPoint: .zero, entries: [entry]).encoded()
+        var recovery = TabletRecovery(state: emptyState())
+        #expect(throws: CodecError.self) {
+            try recovery.replay(LogRecord(kind: .entries, tablet: .first, epoch: 1, body: body))
+        }
+    }
+
     /// An only voter's log: a record that was moved to its end is no gap, a slot that is nowhere is one.
     @Test func onlyAMissingSlotIsALoss() throws {
         func record(_ numbers: ClosedRange<UInt64>, _ ballot: Ballot, commitPoint: UInt64) -> LogRecord {

@@ -76,6 +76,35 @@ import Testing
         #expect(row.withUnsafeBytes { TabletState($0) } == nil)
     }
 
+    /// A stamp has 63 bits, and others count on from a slot.
+    @Test func numbersOutOfRangeAreRefused() {
+        func row(_ write: (inout RowBuffer) -> Void) -> [UInt8] {
+            var rows = RowBuffer()
+            write(&rows)
+            return Array(rows.bytes)
+        }
+        let record = row { $0.encode(Record(version: .max, value: [7])) }
+        let history = row {
+            $0.encode(HistoryRow(record: Record(version: .max, value: []), supersededBy: .max, isDelete: true))
+        }
+        let state = row { $0.encode(TabletState(tablet: .first, epoch: 1)) }
+        #expect(record.withUnsafeBytes { RecordView($0) != nil })
+        #expect(history.withUnsafeBytes { HistoryView($0) != nil })
+        #expect(state.withUnsafeBytes { TabletState($0) != nil })
+        // The highest byte of each number.
+        func refused(_ row: [UInt8], _ offset: Int, _ read: (UnsafeRawBufferPointer) -> Bool) -> Bool {
+            var row = row
+            row[offset] = 0xFF
+            return !row.withUnsafeBytes(read)
+        }
+        #expect(refused(record, 8) { RecordView($0) != nil })
+        #expect(refused(history, 7) { HistoryView($0) != nil })
+        #expect(refused(history, 16) { HistoryView($0) != nil })
+        for offset in [23, 31, 39] {
+            #expect(refused(state, offset) { TabletState($0) != nil })
+        }
+    }
+
     @Test func garbageIsDueWhenTimeHasReachedIt() {
         var ageing = Ageing()
         ageing.add(10, dueAt: 100)

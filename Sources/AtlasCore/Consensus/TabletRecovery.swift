@@ -18,6 +18,10 @@ package struct TabletRecovery: Sendable {
         var commitPoint: Slot
     }
 
+    /// How far a record may be ahead of what is known to be chosen; memory is taken for every slot between. Many times
+    /// as far as a log gets between two flushes of the store.
+    package static let slotsAheadMax: UInt64 = 1 << 24
+
     package let tablet: TabletID
     package let epoch: UInt64
     private var promised = Ballot.zero
@@ -46,7 +50,7 @@ package struct TabletRecovery: Sendable {
             promised = max(promised, body.ballot)
             return body.clock
         case .entries:
-            return replay(try EntriesBody(decoding: record.body))
+            return try replay(try EntriesBody(decoding: record.body))
         case .clockBound:
             var reader = ByteReader(record.body)
             let bound = Timestamp(rawValue: try reader.readUInt64())
@@ -57,7 +61,10 @@ package struct TabletRecovery: Sendable {
         }
     }
 
-    private mutating func replay(_ body: EntriesBody) -> Timestamp {
+    private mutating func replay(_ body: EntriesBody) throws(CodecError) -> Timestamp {
+        guard body.entries.last!.slot.rawValue <= commitPoint.rawValue + Self.slotsAheadMax else {
+            throw .invalid("a slot far ahead of the store, which or a part of the log is missing")
+        }
         promised = max(promised, body.ballot)
         for entry in body.entries where entry.slot > commitPoint {
             if let held = window[entry.slot], held.ballot > entry.ballot { continue }

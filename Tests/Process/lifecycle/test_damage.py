@@ -182,7 +182,7 @@ def test_a_newer_format(written: tuple[Server, dict[bytes, int]]) -> None:
     segment = segments.active(server.data)
     segments.set_format(segment, 99)
     refuses(server, segment.name, "format 99")
-    segments.set_format(segment, 1)
+    segments.set_format(segment, 2)
     server.start()
     assert contents(server) == versions
 

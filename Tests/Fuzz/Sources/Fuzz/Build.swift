@@ -1,0 +1,1 @@
+../../../AtlasCoreTests/Support/Build.swift

@@ -1,0 +1,1 @@
+../../../AtlasProtobufTests/FieldSoup.swift

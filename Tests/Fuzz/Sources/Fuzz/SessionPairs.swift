@@ -1,0 +1,1 @@
+../../../AtlasProtobufTests/SessionPairs.swift
