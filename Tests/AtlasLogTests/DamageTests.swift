@@ -98,18 +98,16 @@ import Testing
     }
 
     /// A client knows the layout and can guess the number of a segment, whose file held its values in an earlier life.
-    /// It cannot make recovery compute a checksum of megabytes at every place of them.
-    @Test func valuesThatLookLikeRecordsAreSearchedQuickly() {
+    /// It cannot make recovery compute a checksum of megabytes at every place of them, which would take minutes.
+    @Test(.timeLimit(.minutes(1)))
+    func valuesThatLookLikeRecordsAreSearchedOnce() {
         let size = 4 << 20
         // Numbers of the segment and lengths by turns: wherever a record may begin, either has its place.
         let words = (0..<size / 8).map { $0 % 2 == 1 ? 7 : UInt64(max(0, size - $0 * 8 - 200)) }
-        let time = ContinuousClock().measure {
-            words.withUnsafeBytes { bytes in
-                let tail = SegmentScanner(bytes: bytes, sequence: 7, key: 0x1234_5678_9ABC_DEF0).tail()
-                #expect(tail.end == SegmentFormat.headerSize && tail.remainsEnd == tail.end)
-            }
+        words.withUnsafeBytes { bytes in
+            let tail = SegmentScanner(bytes: bytes, sequence: 7, key: 0x1234_5678_9ABC_DEF0).tail()
+            #expect(tail.end == SegmentFormat.headerSize && tail.remainsEnd == tail.end)
         }
-        #expect(time < .seconds(5))
     }
 
     @Test func aNewerFormatIsRefusedByName() throws {

@@ -20,6 +20,10 @@ def test_stats_of_a_new_node(start_server: Callable[..., Server]) -> None:
     server = start_server()
     with server.channel() as channel:
         stats = Client(channel).stats()
+        # The port opens before the first election is over.
+        deadline = time.monotonic() + 10
+        while not stats.node.is_leader and time.monotonic() < deadline:
+            stats = Client(channel).stats()
     assert (stats.node.node_id, stats.node.region_id, stats.node.is_leader) == ("atlas-node-1", 1, True)
     assert stats.node.address == server.address
     assert (len(stats.cluster.nodes), stats.cluster.total_regions) == (1, 1)
