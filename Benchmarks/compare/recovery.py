@@ -3,7 +3,7 @@
 
 A running node flushes its store as the log grows and then lets go of the log, so that such a log does not come about by
 itself: MakeLog writes it, in the place of a node that has stopped. Twice: once with a store that holds nothing of the
-log, and once with one that was flushed as late as a node does it, with the last 256 MiB of log to apply.
+log, and once with one that was flushed as late as a node does it, with the last 128 MiB of log to apply.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import servers
 
 SECONDS_MAX = 10
 # Maintenance.flushBytes.
-FLUSH_BYTES = 256 << 20
+FLUSH_BYTES = 128 << 20
 
 
 def main():

@@ -66,10 +66,13 @@ extension DurableLog {
     /// Then the entries of each tablet and epoch, by their first slots, wherever they have been moved; records that were
     /// overwritten as a whole do not come, and of two that share a slot any may come first.
     /// - Parameters:
+    ///   - stored: through which slot the entries of a tablet and epoch are durable elsewhere. They are forgotten, as by
+    ///     `truncate`, and not visited.
     ///   - progress: called now and then with the bytes of entries that were visited and those in all.
     ///   - visit: takes a record; what it throws ends the recovery.
     /// - Throws: `LogError.corrupt` when a record that was durable is damaged, and what `visit` throws.
     package func recover(
+        stored: (TabletID, _ epoch: UInt64) -> Slot = { _, _ in .zero },
         progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
         _ visit: (LogRecord, LogPosition) throws -> Void
     ) throws {
@@ -77,6 +80,7 @@ extension DurableLog {
             guard case .opened = lifecycle else { preconditionFailure("recover comes once, after open") }
         }
         try scan(visit)
+        state.withLock { $0.index.truncate(through: stored, in: &$0.segments) }
         try visitEntries(progress, visit)
         lifecycle.withLock { $0 = .recovered }
     }

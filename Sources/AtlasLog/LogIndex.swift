@@ -67,6 +67,13 @@ struct LogIndex {
         if entries.values[position].runs.isEmpty { entries.remove(at: position) }
     }
 
+    /// Forgets the entries of every tablet and epoch through a slot each.
+    mutating func truncate(through slot: (TabletID, UInt64) -> Slot, in segments: inout SegmentTable) {
+        for key in entries.keys {
+            truncate(tablet: key.tablet, epoch: key.epoch, through: slot(key.tablet, key.epoch), in: &segments)
+        }
+    }
+
     /// The records that hold a slot of the range, by first slot; of two that hold the same slot the later written wins.
     func runs(tablet: TabletID, epoch: UInt64, from first: Slot, through last: Slot) -> [EntryRun] {
         entries[EntriesKey(tablet: tablet, epoch: epoch)]?.overlapping(first.rawValue, last.rawValue) ?? []

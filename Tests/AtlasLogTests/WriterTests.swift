@@ -45,6 +45,14 @@ import Testing
             entries(1, 1...3, [5]), entries(2, 8...12, [6]), entries(1, 1...3, [7]), promise(2, [8]),
         ]
         try write(written.map { [$0] }, to: directory)
+        let stored = try DurableLog.open(directory: directory.path, options: smallOptions())
+        var rest: [[UInt8]] = []
+        try stored.recover(stored: { tablet, _ in Slot(rawValue: tablet.rawValue == 1 ? 6 : 8) }) { record, _ in
+            rest.append(record.body)
+        }
+        stored.close()
+        #expect(rest == [[2], [8], [1], [6]])
+
         let log = try DurableLog.open(directory: directory.path, options: smallOptions())
         defer { log.close() }
         var visited: [LogRecord] = []

@@ -20,7 +20,7 @@ final class Maintenance: Sendable {
     private let flushLock = NIOLock()
 
     /// The store is flushed when the log has grown by so many bytes: the most that a restart applies again.
-    static let flushBytes: UInt64 = 256 << 20
+    static let flushBytes: UInt64 = 128 << 20
     private static let flushCheckInterval = TimeAmount.seconds(1)
 
     init(

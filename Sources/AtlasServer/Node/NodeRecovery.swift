@@ -78,8 +78,6 @@ struct NodeRecovery {
                 """
             )
         }
-        // The store held this when it was opened, so the log need not.
-        log.truncate(tablet: state.tablet, epoch: state.epoch, through: state.appliedSlot)
         let replica = TabletReplica(
             config: tabletConfig,
             node: config.node.id,
@@ -102,7 +100,10 @@ struct NodeRecovery {
     /// Reads the log once, and applies what was chosen while it is read, so that memory holds the undecided tail alone.
     private func replayLog(into progress: inout Progress, applier: Applier<RocksDBStore>) throws {
         var nextReport = SystemClock.monotonic() + 1_000_000_000
+        // What the store held when it was opened is durable there: the log need not keep it.
+        let opened = applier.state
         try log.recover(
+            stored: { tablet, epoch in (tablet, epoch) == (opened.tablet, opened.epoch) ? opened.appliedSlot : .zero },
             progress: { done, total in
                 guard SystemClock.monotonic() >= nextReport else { return }
                 nextReport += 1_000_000_000
