@@ -68,18 +68,23 @@ extension DurableLog {
     /// - Parameters:
     ///   - stored: through which slot the entries of a tablet and epoch are durable elsewhere. They are forgotten, as by
     ///     `truncate`, and not visited.
+    ///   - scanned: takes each record of entries while the log is checked, overwritten ones included; what it throws
+    ///     ends the recovery.
     ///   - progress: called now and then with the bytes of entries that were visited and those in all.
     ///   - visit: takes a record; what it throws ends the recovery.
     /// - Throws: `LogError.corrupt` when a record that was durable is damaged, and what `visit` throws.
     package func recover(
         stored: (TabletID, _ epoch: UInt64) -> Slot = { _, _ in .zero },
+        scanned: (LogRecord) throws -> Void = { _ in },
         progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
         _ visit: (LogRecord, LogPosition) throws -> Void
     ) throws {
         lifecycle.withLock { lifecycle in
             guard case .opened = lifecycle else { preconditionFailure("recover comes once, after open") }
         }
-        try scan(visit)
+        try scan { record, position in
+            if record.kind == .entries { try scanned(record) } else { try visit(record, position) }
+        }
         state.withLock { $0.index.truncate(through: stored, in: &$0.segments) }
         try visitEntries(progress, visit)
         lifecycle.withLock { $0 = .recovered }
@@ -119,7 +124,7 @@ extension DurableLog {
             let size = scanned.header.recordSize
             let location = RecordLocation(segment: segment.sequence, offset: scanned.offset, size: size)
             insertRecovered(record, location)
-            if record.kind != .entries { try visit(record, LogPosition(location)) }
+            try visit(record, LogPosition(location))
         }
         guard isActive ? walked.offset == end : walked.sealed else {
             throw LogError.corrupt(

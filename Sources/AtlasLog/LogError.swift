@@ -6,7 +6,7 @@ package enum LogError: Error, Hashable, Sendable {
     /// The operating system refused; `operation` is the call, `code` its `errno`.
     case io(operation: String, path: String, code: Int32)
     case corrupt(LogCorruption)
-    /// Written by a newer version.
+    /// Written by another version: a newer one, or one from before the first release.
     case unsupportedFormat(path: String, found: UInt32, supported: UInt32)
     /// A record of a kind that this version does not know: a newer one wrote it.
     case unknownRecord(path: String, offset: Int, kind: UInt8)
@@ -60,7 +60,7 @@ extension LogError: CustomStringConvertible {
                 rejoin as a new voter.
                 """
         case .unsupportedFormat(let path, let found, let supported):
-            return "\(path) has log format \(found); this version reads formats up to \(supported)"
+            return "\(path) has log format \(found); this version reads format \(supported)"
         case .unknownRecord(let path, let offset, let kind):
             return
                 "\(path) has a record of unknown kind \(kind) at offset \(offset); a newer version may have written it"

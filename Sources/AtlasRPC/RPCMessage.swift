@@ -8,7 +8,7 @@ package struct RPCMessage: Sendable {
     let framed: ByteBuffer
 
     /// Bytes in front of each message: one for the compression flag, four for the length.
-    static let prefixLength = 5
+    package static let prefixLength = 5
 
     /// Serialises straight behind the prefix.
     ///

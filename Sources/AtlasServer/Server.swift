@@ -128,9 +128,14 @@ extension RPCServerConfiguration {
         let transport = config.node.transport
         // What is too large for a limit of its own is to hear of that limit.
         limits.receiveMessageBytesMax = max(transport.maxRecvMsgSize, config.cluster.limits.requestBytesMax)
-        limits.inboundBytesMax = max(limits.inboundBytesMax, limits.receiveMessageBytesMax)
-        limits.inboundBytesPerLoopMax = max(limits.inboundBytesPerLoopMax, 2 * limits.receiveMessageBytesMax)
         limits.sendMessageBytesMax = transport.maxSendMsgSize
+        // What is allowed alone must have room where nothing else is.
+        let largestRequest = limits.receiveMessageBytesMax + RPCMessage.prefixLength
+        limits.inboundBytesMax = max(limits.inboundBytesMax, largestRequest)
+        limits.inboundBytesPerLoopMax = max(limits.inboundBytesPerLoopMax, 2 * largestRequest)
+        let largestAnswer = limits.sendMessageBytesMax + RPCMessage.prefixLength
+        limits.outboundBytesMax = max(limits.outboundBytesMax, largestAnswer)
+        limits.outboundBytesPerLoopMax = max(limits.outboundBytesPerLoopMax, 2 * largestAnswer)
         limits.keepAliveTime = .milliseconds(Int64(transport.keepAliveTime.wholeMilliseconds))
         limits.keepAliveTimeout = .milliseconds(Int64(transport.keepAliveTimeout.wholeMilliseconds))
         streamsMax = transport.maxConcurrentStream

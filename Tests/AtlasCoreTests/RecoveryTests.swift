@@ -123,15 +123,71 @@ struct RecoveryTests {
         }
     }
 
+    /// The record that said of slot 3 that it is chosen was overwritten after a crash; what it said is known all the same.
+    @Test func whatOverwrittenRecordsSaidStillHolds() throws {
+        let (first, second) = (ballot(1, 1), ballot(2, 1))
+        let log = [
+            entriesRecord(1...3, first, commitPoint: 0),
+            entriesRecord(4...6, first, commitPoint: 3),
+            entriesRecord(4...7, second, commitPoint: 3),
+            entriesRecord(8...9, second, commitPoint: 7),
+        ]
+        var recovery = TabletRecovery(state: emptyState())
+        for record in log { try recovery.noteStatement(of: record) }
+        for record in [log[0], log[2], log[3]] { _ = try recovery.replay(record) }
+        #expect(recovery.committedCount == 7 && !recovery.lacksChosenSlots)
+    }
+
+    private func entriesRecord(_ numbers: ClosedRange<UInt64>, _ ballot: Ballot, commitPoint: UInt64) -> LogRecord {
+        let entries = numbers.map {
+            Entry(slot: slot($0), ballot: ballot, stamp: stamp($0), payload: .noOperation)
+        }
+        let body = EntriesBody(ballot: ballot, commitPoint: slot(commitPoint), entries: entries)
+        return LogRecord(kind: .entries, tablet: .first, epoch: 1, body: body.encoded())
+    }
+
+    /// What a crash left undecided is proposed again in records that the log can take.
+    @Test func aLongTailIsProposedInRuns() throws {
+        var recovery = TabletRecovery(state: emptyState())
+        let tail = (1...60 as ClosedRange<UInt64>).map { number in
+            let operations = [put("k\(number)", String(repeating: "x", count: number == 30 ? 3 << 20 : 100_000))]
+            return Entry(
+                slot: slot(number),
+                ballot: ballot(1, 1),
+                stamp: stamp(number),
+                payload: .commands([Command(operations: operations)])
+            )
+        }
+        for entry in tail {
+            let body = EntriesBody(ballot: ballot(1, 1), commitPoint: .zero, entries: [entry]).encoded()
+            _ = try recovery.replay(LogRecord(kind: .entries, tablet: .first, epoch: 1, body: body))
+        }
+        let replica = TabletReplica(
+            config: config(nodesByRegion: [1]),
+            node: nodeID(1),
+            limits: Limits(),
+            restored: recovery.finish(applied: emptyState())
+        )
+        var core = NodeCore(node: nodeID(1), tablets: [replica], clock: HybridClock(restoredBound: stamp(100)))
+        var proposed: [EntriesBody] = []
+        var events: [Event] = [.start]
+        while !events.isEmpty {
+            var effects: [Effect] = []
+            core.step(events.removeFirst(), now: Instant(monotonic: 0, wall: 1_000), effects: &effects)
+            for case .append(let record, let token, _) in effects {
+                events.append(.durable(token))
+                guard record.kind == .entries else { continue }
+                let body = try EntriesBody(decoding: record.body)
+                #expect(record.body.count <= Limits().entryBytesMax || body.entries.count == 1)
+                proposed.append(body)
+            }
+        }
+        #expect(proposed.flatMap(\.entries).map(\.slot) == (1...61).map { slot($0) })
+        #expect(proposed.count > 6)
+    }
+
     /// An only voter's log: a record that was moved to its end is no gap, a slot that is nowhere is one.
     @Test func onlyAMissingSlotIsALoss() throws {
-        func record(_ numbers: ClosedRange<UInt64>, _ ballot: Ballot, commitPoint: UInt64) -> LogRecord {
-            let entries = numbers.map {
-                Entry(slot: slot($0), ballot: ballot, stamp: stamp($0), payload: .noOperation)
-            }
-            let body = EntriesBody(ballot: ballot, commitPoint: slot(commitPoint), entries: entries)
-            return LogRecord(kind: .entries, tablet: .first, epoch: 1, body: body.encoded())
-        }
         func isLost(_ log: [LogRecord]) throws -> Bool {
             var recovery = TabletRecovery(state: emptyState())
             for record in log { _ = try recovery.replay(record) }
@@ -139,9 +195,9 @@ struct RecoveryTests {
         }
         let first = ballot(1, 1)
         let log = [
-            record(1...3, first, commitPoint: 0),
-            record(4...6, first, commitPoint: 3),
-            record(7...9, first, commitPoint: 6),
+            entriesRecord(1...3, first, commitPoint: 0),
+            entriesRecord(4...6, first, commitPoint: 3),
+            entriesRecord(7...9, first, commitPoint: 6),
         ]
         #expect(try !isLost(log))
         #expect(try !isLost([log[0], log[2], log[1]]))
@@ -149,7 +205,7 @@ struct RecoveryTests {
         #expect(try isLost([log[0], log[2]]))
         #expect(try isLost([log[1], log[2]]))
         // The record that stated slot 3 as chosen was overwritten and is gone; the next ballot knows it.
-        #expect(try !isLost([log[0], record(4...6, ballot(2, 1), commitPoint: 3)]))
+        #expect(try !isLost([log[0], entriesRecord(4...6, ballot(2, 1), commitPoint: 3)]))
     }
 
     @Test func damagedRecordsAreRefused() {

@@ -44,4 +44,16 @@ import Testing
         #expect(answer.limitName == "transport.max_send_msg_size")
         #expect((answer.limitActual, answer.limitAllowed) == (7, 6))
     }
+
+    /// What one request or answer may have is allowed where nothing else waits.
+    @Test func theLargestMessagesHaveRoom() {
+        var config = AtlasConfiguration()
+        config.node.transport.maxSendMsgSize = 65 << 20
+        config.node.transport.maxRecvMsgSize = 300 << 20
+        let limits = RPCServerConfiguration(config).limits
+        #expect(limits.outboundBytesMax > limits.sendMessageBytesMax)
+        #expect(limits.outboundBytesPerLoopMax > limits.sendMessageBytesMax)
+        #expect(limits.inboundBytesMax > limits.receiveMessageBytesMax)
+        #expect(limits.inboundBytesPerLoopMax > limits.receiveMessageBytesMax)
+    }
 }

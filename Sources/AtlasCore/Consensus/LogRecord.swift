@@ -89,10 +89,17 @@ package struct EntriesBody: Hashable, Sendable {
         return writer.bytes
     }
 
-    package init(decoding bytes: [UInt8]) throws(CodecError) {
+    /// The ballot and the commit point alone, without the entries.
+    static func statement(decoding bytes: [UInt8]) throws(CodecError) -> (ballot: Ballot, commitPoint: Slot) {
         var reader = ByteReader(bytes)
-        ballot = try Ballot(from: &reader)
-        commitPoint = Slot(rawValue: try reader.readUInt64())
+        return (try Ballot(from: &reader), Slot(rawValue: try reader.readUInt64()))
+    }
+
+    package init(decoding bytes: [UInt8]) throws(CodecError) {
+        (ballot, commitPoint) = try Self.statement(decoding: bytes)
+        var reader = ByteReader(bytes)
+        _ = try Ballot(from: &reader)
+        _ = try reader.readUInt64()
         let count = try reader.readCount()
         entries = []
         entries.reserveCapacity(count)

@@ -40,6 +40,14 @@ package struct TabletRecovery: Sendable {
         window = EntryWindow(base: state.appliedSlot)
     }
 
+    /// Takes in what a record of entries says about those before it, which holds even when its own entries have been
+    /// overwritten: it may be the last to say so at their ballot.
+    package mutating func noteStatement(of record: LogRecord) throws(CodecError) {
+        guard record.kind == .entries, record.epoch == epoch else { return }
+        let (ballot, commitPoint) = try EntriesBody.statement(decoding: record.body)
+        note(Statement(ballot: ballot, commitPoint: commitPoint))
+    }
+
     /// Takes in a record of this tablet.
     /// - Returns: the highest stamp or clock that the record states; the node's clock begins above it.
     package mutating func replay(_ record: LogRecord) throws(CodecError) -> Timestamp {

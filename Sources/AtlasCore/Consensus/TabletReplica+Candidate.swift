@@ -63,7 +63,23 @@ extension TabletReplica {
             stamp: context.clock.tick(wall: context.now.wall),
             payload: .noOperation
         )
-        propose(recovered + [own], context: &context)
+        proposeAgain(recovered + [own], context: &context)
+    }
+
+    /// In runs of a bounded size, each of which is a message and a record of the log.
+    private mutating func proposeAgain(_ entries: [Entry], context: inout StepContext) {
+        var run: [Entry] = []
+        var size = 0
+        for entry in entries {
+            if !run.isEmpty, size + entry.encodedSizeMax > limits.entryBytesMax {
+                propose(run, context: &context)
+                run = []
+                size = 0
+            }
+            run.append(entry)
+            size += entry.encodedSizeMax
+        }
+        propose(run, context: &context)
     }
 
     /// The entries for every slot from the commit point to the highest one that any promise knows.

@@ -41,7 +41,9 @@ final class Maintenance: Sendable {
         self.logger = logger
     }
 
-    func start(shard: Shard) {
+    /// - Parameter flushNow: what a restart applied is not to be applied again by the next one: crashes must not add up.
+    func start(shard: Shard, flushNow: Bool) {
+        if flushNow { inBackground("flush") { try $0.flush(shard: shard) } }
         let check = loop.scheduleRepeatedTask(
             initialDelay: Self.flushCheckInterval,
             delay: Self.flushCheckInterval

@@ -107,7 +107,7 @@ package final class Node: Sendable {
                 loop: loop,
                 logger: logger
             )
-            try start(creation: recovered.creation)
+            try start(creation: recovered.creation, hasReplayed: recovered.hasReplayed)
         } catch {
             log.close()
             try? pool.syncShutdownGracefully()
@@ -118,8 +118,9 @@ package final class Node: Sendable {
     /// Threads for work that waits for a disk.
     private static let poolThreads = 4
 
-    private func start(creation: [LogRecord]) throws {
+    private func start(creation: [LogRecord], hasReplayed: Bool) throws {
         let created = DispatchSemaphore(value: 0)
+        let failure = NIOLockedValueBox<LogError?>(nil)
         log.start(
             onDurable: { [shard, log, loop] source, token in
                 if source == Self.creationSource {
@@ -133,16 +134,18 @@ package final class Node: Sendable {
             },
             onFailure: { [shard] error in
                 shard.submit(.fail(.failed("the log failed: \(error)")))
+                failure.withLockedValue { $0 = error }
                 created.signal()
             }
         )
         if !creation.isEmpty {
             _ = log.append(creation, shard: Self.creationSource, token: 1, mustSync: true)
             created.wait()
+            if let failure = failure.withLockedValue({ $0 }) { throw failure }
             try store.setSystemValue(NodeIdentity.createdName, [1], flush: true)
         }
         shard.submit(.event(.start))
-        maintenance.start(shard: shard)
+        maintenance.start(shard: shard, flushNow: hasReplayed)
     }
 
     /// The log's name for what is appended before the shard begins.

@@ -51,7 +51,8 @@ extension NodeError.Kind {
         switch error {
         case .io: self = error.isOutOfSpace ? .diskFull : .directoryUnusable
         case .corrupt: self = .damaged
-        case .unsupportedFormat, .unknownRecord: self = .newerFormat
+        case .unsupportedFormat(_, let found, let supported): self = found > supported ? .newerFormat : .failed
+        case .unknownRecord: self = .newerFormat
         case .closedWithoutSpace: self = .diskFull
         case .invalidOptions: self = .failed
         }

@@ -18,6 +18,8 @@ struct NodeRecovery {
         var identity: NodeIdentity
         var core: NodeCore
         var applier: Applier<RocksDBStore>
+        /// The store has been given what it did not hold when it was opened.
+        var hasReplayed: Bool
         var milliseconds: UInt64
         /// What a new node's log begins with; empty where there is a log already.
         var creation: [LogRecord]
@@ -43,7 +45,9 @@ struct NodeRecovery {
         let isEmpty = state.appliedSlot == .zero
         let filter = RequestFilter(
             windowMilliseconds: machine.retryWindow,
-            blindUntil: isEmpty && stored == nil ? 0 : SystemClock.wall() + machine.retryWindow
+            // Ages are told in stamps, and those go on from the last one wherever the clock has been set to.
+            blindUntil: isEmpty && stored == nil
+                ? 0 : max(SystemClock.wall(), state.appliedTimestamp.milliseconds) + machine.retryWindow
         )
         let applier = Applier(
             store: store,
@@ -81,7 +85,7 @@ struct NodeRecovery {
         let replica = TabletReplica(
             config: tabletConfig,
             node: config.node.id,
-            limits: Limits(),
+            limits: Limits(segmentSize: config.node.storage.logSegmentSize),
             restored: progress.recovery.finish(applied: applier.state)
         )
         return Recovered(
@@ -92,6 +96,7 @@ struct NodeRecovery {
                 clock: HybridClock(restoredBound: progress.clock)
             ),
             applier: applier,
+            hasReplayed: applier.state.appliedSlot > state.appliedSlot,
             milliseconds: (SystemClock.monotonic() - began) / 1_000_000,
             creation: creation
         )
@@ -104,6 +109,10 @@ struct NodeRecovery {
         let opened = applier.state
         try log.recover(
             stored: { tablet, epoch in (tablet, epoch) == (opened.tablet, opened.epoch) ? opened.appliedSlot : .zero },
+            scanned: { record in
+                if isCancelled() { throw CancellationError() }
+                try progress.recovery.noteStatement(of: record)
+            },
             progress: { done, total in
                 guard SystemClock.monotonic() >= nextReport else { return }
                 nextReport += 1_000_000_000
@@ -209,5 +218,13 @@ extension Duration {
     package var wholeMilliseconds: UInt64 {
         let (seconds, attoseconds) = components
         return UInt64(max(0, seconds * 1000 + attoseconds / 1_000_000_000_000_000))
+    }
+}
+
+extension Limits {
+    /// Commands that share an entry must not outgrow a segment of the log; one alone never does.
+    fileprivate init(segmentSize: Int) {
+        self.init()
+        entryBytesMax = min(entryBytesMax, segmentSize / 2)
     }
 }

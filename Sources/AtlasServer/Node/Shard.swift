@@ -207,6 +207,8 @@ extension Shard {
     }
 
     private func answer(_ handle: RequestHandle, _ outcome: Outcome) {
+        // A failure amid a step has answered everybody already.
+        guard failure == nil else { return }
         if let responder = pending.remove(handle) { answer(responder, outcome) }
     }
 
