@@ -14,6 +14,13 @@ import Testing
         _ configuration: RPCServerConfiguration = RPCServerConfiguration(),
         _ body: (Client) async throws -> Void
     ) async throws {
+        try await withServer(configuration) { _, client in try await body(client) }
+    }
+
+    private func withServer(
+        _ configuration: RPCServerConfiguration,
+        _ body: (RPCServer, Client) async throws -> Void
+    ) async throws {
         let server = RPCServer(
             methods: InteropService.methods,
             configuration: configuration,
@@ -24,7 +31,7 @@ import Testing
             target: .ipv4(address: "127.0.0.1", port: try #require(address.port)),
             transportSecurity: .plaintext
         )
-        try await withGRPCClient(transport: transport) { client in try await body(client) }
+        try await withGRPCClient(transport: transport) { client in try await body(server, client) }
         await server.close(within: .seconds(1))
     }
 
@@ -188,16 +195,24 @@ import Testing
         }
     }
 
-    /// Connections end all the time; their client reconnects, and no call is lost.
+    /// Connections end all the time; their client reconnects, and no call that has reached the server is lost. A call for
+    /// which the client had picked a connection that was then told to go away fails there, unsent, and is made again.
     @Test func shortLivedConnections() async throws {
         var configuration = RPCServerConfiguration()
         configuration.connectionAgeMax = .milliseconds(100)
-        try await withClient(configuration) { client in
+        try await withServer(configuration) { server, client in
+            var answered = 0
             let end = ContinuousClock.now + .seconds(1)
             while ContinuousClock.now < end {
-                let response = try await unary(client, "Echo", [1])
-                #expect(try response.message == [1])
+                do {
+                    let response = try await unary(client, "Echo", [1])
+                    #expect(try response.message == [1])
+                    answered += 1
+                } catch let error as RPCError where error.code == .unavailable {}
             }
+            let statistics = await server.statistics()
+            #expect(statistics.connectionsOpened > 3)
+            #expect(answered > 0 && statistics.streamsOpened == answered)
         }
     }
 }
