@@ -202,8 +202,7 @@ import Testing
         configuration.connectionAgeMax = .milliseconds(100)
         try await withServer(configuration) { server, client in
             var answered = 0
-            let end = ContinuousClock.now + .seconds(1)
-            while ContinuousClock.now < end {
+            while await server.statistics().connectionsOpened < 5 {
                 do {
                     let response = try await unary(client, "Echo", [1])
                     #expect(try response.message == [1])
@@ -211,7 +210,6 @@ import Testing
                 } catch let error as RPCError where error.code == .unavailable {}
             }
             let statistics = await server.statistics()
-            #expect(statistics.connectionsOpened > 3)
             #expect(answered > 0 && statistics.streamsOpened == answered)
         }
     }
