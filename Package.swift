@@ -14,6 +14,7 @@ let package = Package(
     products: [
         .library(name: "AtlasDB", targets: ["AtlasDB"]),
         .executable(name: "atlas-db", targets: ["atlas-db"]),
+        .executable(name: "atlas-sim", targets: ["atlas-sim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -33,6 +34,23 @@ let package = Package(
         .target(
             name: "AtlasCore",
             dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+            swiftSettings: strict
+        ),
+        .target(name: "AtlasChecker", swiftSettings: strict),
+        .target(
+            name: "AtlasSimulator",
+            dependencies: [
+                "AtlasChecker", "AtlasCore",
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "atlas-sim",
+            dependencies: [
+                "AtlasCore", "AtlasSimulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: strict
         ),
         .target(name: "AtlasLog", dependencies: ["AtlasCore", "CXXHash"], swiftSettings: strict),
@@ -114,6 +132,12 @@ let package = Package(
             name: "AtlasCoreTests",
             dependencies: ["AtlasCore"],
             exclude: ["Scripts"],
+            swiftSettings: strict
+        ),
+        .testTarget(name: "AtlasCheckerTests", dependencies: ["AtlasChecker"], swiftSettings: strict),
+        .testTarget(
+            name: "AtlasSimulatorTests",
+            dependencies: ["AtlasChecker", "AtlasCore", "AtlasSimulator"],
             swiftSettings: strict
         ),
         .testTarget(name: "AtlasLogTests", dependencies: ["AtlasCore", "AtlasLog"], swiftSettings: strict),

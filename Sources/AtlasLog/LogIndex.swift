@@ -28,9 +28,17 @@ struct EntryRun: Hashable {
 
 /// Which records of the log still matter, and where they are.
 struct LogIndex {
+    /// Epochs are apart: what a node has promised in one that has ended may still bind it.
     struct StateKey: Hashable {
         var tablet: TabletID
+        var epoch: UInt64
         var kind: LogRecordKind
+
+        init(_ record: LogRecord) {
+            tablet = record.tablet
+            epoch = record.epoch
+            kind = record.kind
+        }
     }
 
     struct EntriesKey: Hashable {
@@ -38,7 +46,7 @@ struct LogIndex {
         var epoch: UInt64
     }
 
-    /// The latest record of each tablet and kind.
+    /// The latest record of each tablet, epoch and kind.
     private var states: [StateKey: RecordLocation] = [:]
     private var entries: [EntriesKey: EntryRuns] = [:]
 
@@ -46,7 +54,7 @@ struct LogIndex {
     mutating func insert(_ record: LogRecord, at location: RecordLocation, in segments: inout SegmentTable) {
         segments.addLive(location)
         guard record.kind == .entries else {
-            let key = StateKey(tablet: record.tablet, kind: record.kind)
+            let key = StateKey(record)
             if let old = states.updateValue(location, forKey: key) { segments.release(old) }
             return
         }
@@ -59,8 +67,16 @@ struct LogIndex {
         entries[key, default: EntryRuns()].insert(run, in: &segments)
     }
 
-    /// Forgets the entries through `slot`. A record that also holds later ones stays.
+    /// Forgets the entries through `slot`. A record that also holds later ones stays. At the end of an epoch all of it
+    /// goes, but for the record that says so, and the node's identity, which came with its first tablet.
     mutating func truncate(tablet: TabletID, epoch: UInt64, through slot: Slot, in segments: inout SegmentTable) {
+        if slot >= .endOfEpoch {
+            for (key, location) in states
+            where key.tablet == tablet && key.epoch == epoch && !key.kind.outlivesEpoch {
+                segments.release(location)
+                states[key] = nil
+            }
+        }
         let key = EntriesKey(tablet: tablet, epoch: epoch)
         guard let position = entries.index(forKey: key) else { return }
         entries.values[position].truncate(through: slot.rawValue, in: &segments)
@@ -95,7 +111,7 @@ struct LogIndex {
     /// record of slots that were overwritten.
     func group(moving record: LogRecord, at location: RecordLocation) -> [RecordLocation] {
         guard record.kind == .entries else {
-            let current = states[StateKey(tablet: record.tablet, kind: record.kind)]
+            let current = states[StateKey(record)]
             return current == location ? [location] : []
         }
         let key = EntriesKey(tablet: record.tablet, epoch: record.epoch)
@@ -106,6 +122,12 @@ struct LogIndex {
                 location: location
             )
         ) ?? []
+    }
+}
+
+extension LogRecordKind {
+    fileprivate var outlivesEpoch: Bool {
+        self == .snapshotMark || self == .nodeIdentity
     }
 }
 

@@ -1,6 +1,6 @@
 package import AtlasCore
 
-/// What the log makes of a record's kind: of every kind but `entries`, only the latest record of a tablet lives, so each
+/// What the log makes of a record's kind: of every kind but `entries`, only the latest record of a tablet's epoch lives, so each
 /// one carries the whole state of its kind. Of entries, the latest record that covers a slot wins. The `lastSlot` of a
 /// `truncation` says through which slot recovery leaves entries out of the index; zero for none.
 package typealias LogRecordKind = LogRecord.Kind

@@ -92,6 +92,15 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         try database.tabletState(of: tablet, options: reads.point(.disk))
     }
 
+    package func tabletConfig(of tablet: TabletID) throws(StoreError) -> ConfigBody? {
+        try database.get(ConfigBody.key(of: tablet), options: reads.point(.disk)) { (row) throws(StoreError) in
+            guard let body = try? ConfigBody(decoding: Array(row)), body.config.tablet == tablet else {
+                throw .corrupt("the config of tablet \(tablet.rawValue) cannot be read")
+            }
+            return body
+        }
+    }
+
     package func snapshot() -> RocksDBSnapshot {
         RocksDBSnapshot(self)
     }
@@ -111,6 +120,10 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         for tablet in changes.tablets {
             rows.encode(tablet)
             put(TabletState.key(of: tablet.tablet))
+        }
+        for body in changes.configs {
+            rows.set(body.encoded())
+            put(ConfigBody.key(of: body.config.tablet))
         }
         let isFirst = !added.isEmpty && !retention.mayDrop.load(ordering: .relaxed)
         if isFirst { appendDropMark() }

@@ -111,6 +111,14 @@ extension TabletState {
     }
 }
 
+extension ConfigBody {
+    /// The row's key: a name, then the tablet's id, most significant byte first. The row is the encoded body.
+    static func key(of tablet: TabletID) -> [UInt8] {
+        let id = withUnsafeBytes(of: tablet.rawValue.bigEndian) { Array($0) }
+        return Space.system.key(Array("tablet-config/".utf8) + id)
+    }
+}
+
 extension UnsafeRawBufferPointer {
     /// The bounds were checked by the caller, and are again here.
     func littleEndian(at offset: Int) -> UInt64 {
@@ -152,6 +160,13 @@ struct RowBuffer: ~Copyable {
         append(tablet.appliedTimestamp.rawValue)
         append(tablet.closedTimestamp.rawValue)
         append(tablet.stateHash)
+    }
+
+    /// A row that has been put together already.
+    mutating func set(_ row: [UInt8]) {
+        begin(row.count)
+        memory.copyBytes(from: row)
+        count = row.count
     }
 
     /// Gives back what an uncommonly large row took.

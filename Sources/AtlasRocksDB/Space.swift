@@ -10,7 +10,7 @@ enum Space: UInt8, CaseIterable {
     case history
     /// Tablet id → `TabletState`.
     case tablets
-    /// Name → value: identity, format version, watermark.
+    /// Name → value: identity, format version, watermark, tablets' configs.
     case system
     /// Kept for batches over several tablets.
     case intents

@@ -58,6 +58,56 @@ struct CodecTests {
         }
     }
 
+    /// What earlier versions did not write is read as absent; anything else that is cut off is refused.
+    @Test func laterPartsMayBeAbsent() throws {
+        var generator = Generator(seed: 6)
+        for _ in 0..<50 {
+            let entries = generator.entries()
+            var later = entries
+            later.freshFrom = slot(1 + generator.random.number() >> 2)
+            #expect(try readable(later.encoded()) { try EntriesBody(decoding: $0) } == [entries, later])
+            let promise = generator.promise()
+            var withMarks = promise
+            withMarks.fresh.insert(FreshMark(ballot: generator.ballot(), slot: slot(5)))
+            #expect(try readable(withMarks.encoded()) { try PromiseBody(decoding: $0) } == [promise, withMarks])
+            let clock = ClockBody(bound: promise.clock, supportDuration: generator.random.number())
+            let bound = ClockBody(bound: promise.clock, supportDuration: 0)
+            #expect(try readable(clock.encoded()) { try ClockBody(decoding: $0) } == [bound, clock])
+            let config = ConfigBody(config: generator.config())
+            let sealed = TabletKey(tablet: TabletID(rawValue: generator.random.number()), epoch: 3)
+            var successor = config
+            successor.origin = ConfigBody.Origin(sealed: sealed, slot: slot(4), firstBallot: generator.ballot())
+            successor.chain = [ConfigBody.Link(sealed: sealed, slot: slot(9))]
+            #expect(try readable(successor.encoded()) { try ConfigBody(decoding: $0) } == [config, successor])
+        }
+    }
+
+    /// What can be read of the beginnings of some bytes, and of all of them.
+    private func readable<Body>(_ bytes: [UInt8], _ read: ([UInt8]) throws -> Body) rethrows -> [Body] {
+        try bytes.indices.compactMap { try? read(Array(bytes[..<$0])) } + [read(bytes)]
+    }
+
+    @Test func entriesKeepSealsAndExpiries() throws {
+        let command = Command(operations: [put("a", "1")], expiry: stamp(9))
+        let seal = Seal(successors: [config(nodesByRegion: [3]), config(nodesByRegion: [1, 1])], owner: nodeID(2))
+        for payload in [.seal(seal), .commands([command, Command(operations: [])]), .noOperation] as [Payload] {
+            let entry = Entry(slot: slot(4), ballot: ballot(1, 1), stamp: stamp(1), payload: payload)
+            let body = EntriesBody(ballot: ballot(1, 1), commitPoint: .zero, entries: [entry])
+            let bytes = body.encoded()
+            #expect(try EntriesBody(decoding: bytes) == body)
+            #expect(bytes.indices.allSatisfy { (try? EntriesBody(decoding: Array(bytes[..<$0]))) == nil })
+            #expect(bytes.count <= entry.encodedSizeMax + 32)
+        }
+        let empty = Entry(
+            slot: slot(4),
+            ballot: ballot(1, 1),
+            stamp: stamp(1),
+            payload: .seal(Seal(successors: [], owner: nodeID(2)))
+        )
+        let body = EntriesBody(ballot: ballot(1, 1), commitPoint: .zero, entries: [empty])
+        #expect(throws: CodecError.self, "a seal without successors") { try EntriesBody(decoding: body.encoded()) }
+    }
+
     @Test func theSizeBoundHolds() {
         var generator = Generator(seed: 2)
         for _ in 0..<2_000 {

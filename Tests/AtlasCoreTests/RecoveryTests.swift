@@ -9,17 +9,13 @@ struct RecoveryTests {
     func theLogHoldsThePromises(seed: Int) throws {
         var random = Random(seed: UInt64(seed))
         let machine = StateMachine(retryWindowMilliseconds: 60_000)
-        let config = config(nodesByRegion: [3])
-        let restored = TabletRecovery(state: emptyState()).finish(applied: emptyState())
-        let replica = TabletReplica(config: config, node: nodeID(2), limits: Limits(), restored: restored)
-        var core = NodeCore(node: nodeID(2), tablets: [replica], clock: HybridClock(restoredBound: .zero))
+        var core = acceptor()
         var log: [LogRecord] = []
         var owner = SeededOwner()
         for _ in 0..<200 {
             let (message, sender) = owner.next(&random)
             var effects: [Effect] = []
-            let envelope = Envelope(tablet: .first, epoch: 1, message: message)
-            core.step(.message(envelope, from: sender), now: Instant(monotonic: 0, wall: 1_000), effects: &effects)
+            core.step(event(message, from: sender), now: Instant(monotonic: 0, wall: 1_000), effects: &effects)
             for case .append(let record, _, _) in effects { log.append(record) }
             guard random.chance(10) else { continue }
             try compare(log, with: core.tablets[0], chosenThrough: owner.chosenThrough, machine, random.below(4))
@@ -85,19 +81,27 @@ struct RecoveryTests {
         }
     }
 
+    /// One of three voters.
+    private func acceptor() -> NodeCore {
+        let restored = TabletRecovery(state: emptyState()).finish(applied: emptyState())
+        let replica = TabletReplica(body: .first(voters: 3), node: nodeID(2), limits: Limits(), restored: restored)
+        return NodeCore(node: 2, tablets: [replica])
+    }
+
+    private func event(_ message: Message, from sender: NodeID) -> Event {
+        let envelope = Envelope(tablet: .first, epoch: 1, message: message)
+        return .message(.tablet(envelope), from: sender, incarnation: Notation.incarnation)
+    }
+
     /// What one acceptor logs of so many messages of owners that follow each other.
     private func records(of messages: Int, _ random: inout Random) -> [LogRecord] {
-        let restored = TabletRecovery(state: emptyState()).finish(applied: emptyState())
-        let config = config(nodesByRegion: [3])
-        let replica = TabletReplica(config: config, node: nodeID(2), limits: Limits(), restored: restored)
-        var core = NodeCore(node: nodeID(2), tablets: [replica], clock: HybridClock(restoredBound: .zero))
+        var core = acceptor()
         var owner = SeededOwner()
         var log: [LogRecord] = []
         while log.count < messages {
             let (message, sender) = owner.next(&random)
             var effects: [Effect] = []
-            let envelope = Envelope(tablet: .first, epoch: 1, message: message)
-            core.step(.message(envelope, from: sender), now: Instant(monotonic: 0, wall: 1_000), effects: &effects)
+            core.step(event(message, from: sender), now: Instant(monotonic: 0, wall: 1_000), effects: &effects)
             for case .append(let record, _, _) in effects { log.append(record) }
         }
         return log
@@ -163,12 +167,12 @@ struct RecoveryTests {
             _ = try recovery.replay(LogRecord(kind: .entries, tablet: .first, epoch: 1, body: body))
         }
         let replica = TabletReplica(
-            config: config(nodesByRegion: [1]),
+            body: .first(voters: 1),
             node: nodeID(1),
             limits: Limits(),
             restored: recovery.finish(applied: emptyState())
         )
-        var core = NodeCore(node: nodeID(1), tablets: [replica], clock: HybridClock(restoredBound: stamp(100)))
+        var core = NodeCore(node: 1, tablets: [replica], clock: stamp(100))
         var proposed: [EntriesBody] = []
         var events: [Event] = [.start]
         while !events.isEmpty {
@@ -291,7 +295,7 @@ private struct SeededOwner {
             let node = [1, 3][random.below(2)] as UInt64
             current = ballot(current.counter + 1, node)
             nextSlot = UInt64(chosen.count) + 1
-            message = .prepare(ballot: current, above: slot(UInt64(random.below(chosen.count + 1))))
+            message = .prepare(Prepare(ballot: current, above: slot(UInt64(random.below(chosen.count + 1)))))
         } else {
             let count = UInt64(1 + random.below(3))
             let entries = (nextSlot..<nextSlot + count).map { entry($0, &random) }
@@ -300,9 +304,8 @@ private struct SeededOwner {
                 let next = entries.first { $0.slot.rawValue == UInt64(chosen.count) + 1 } ?? proposed(chosen.count + 1)
                 chosen.append(next)
             }
-            message = .accept(
-                EntriesBody(ballot: current, commitPoint: slot(UInt64(chosen.count)), entries: entries)
-            )
+            let body = EntriesBody(ballot: current, commitPoint: slot(UInt64(chosen.count)), entries: entries)
+            message = .accept(Accept(body: body))
         }
         let pair = (message, current.node)
         sent.append(pair)
@@ -311,8 +314,8 @@ private struct SeededOwner {
     }
 
     private func proposed(_ number: Int) -> Entry {
-        for case (.accept(let body), _) in sent.reversed() where body.ballot == current {
-            if let entry = body.entries.first(where: { $0.slot.rawValue == UInt64(number) }) { return entry }
+        for case (.accept(let accept), _) in sent.reversed() where accept.body.ballot == current {
+            if let entry = accept.body.entries.first(where: { $0.slot.rawValue == UInt64(number) }) { return entry }
         }
         preconditionFailure("slots are proposed in order")
     }

@@ -30,6 +30,21 @@ struct ScriptTests {
         }
     }
 
+    /// A rare path without a transcript is a rule that nobody can read.
+    @Test func transcriptsPassTheRarePaths() throws {
+        var marks = MarkSet()
+        for name in Self.names {
+            let script = try String(contentsOf: Self.folder.appending(path: name), encoding: .utf8)
+            var node = ScriptedNode()
+            for line in script.split(separator: "\n") where line.hasPrefix("> ") {
+                _ = try? node.run(String(line.dropFirst(2)))
+            }
+            marks.formUnion(node.marks)
+        }
+        let missing = Mark.allCases.filter { !marks.contains($0) }
+        #expect(missing.isEmpty, "\(missing)")
+    }
+
     /// The script with the output that the core gives now. Comments, blank lines and events stay as they are.
     private func replay(_ script: String) -> String {
         var node = ScriptedNode()

@@ -240,6 +240,10 @@ private final class ColdStore: KeyValueStore, @unchecked Sendable {
         try store.tabletState(of: tablet)
     }
 
+    func tabletConfig(of tablet: TabletID) throws(StoreError) -> ConfigBody? {
+        try store.tabletConfig(of: tablet)
+    }
+
     func snapshot() -> MemorySnapshot {
         store.snapshot()
     }

@@ -13,7 +13,7 @@ import Testing
 
         mutating func apply(_ record: LogRecord) {
             guard record.kind == .entries else {
-                states[LogIndex.StateKey(tablet: record.tablet, kind: record.kind)] = record.body
+                states[LogIndex.StateKey(record)] = record.body
                 return
             }
             for slot in record.firstSlot.rawValue...record.lastSlot.rawValue {

@@ -61,6 +61,22 @@ import Testing
         #expect(all.filter { $0.tablet.rawValue == 9 }.suffix(2).map(\.body) == [[1], [2]], "in their order")
     }
 
+    /// A node without its identity would not start.
+    @Test func theIdentityOutlivesTheEpochThatItWasWrittenIn() throws {
+        let log = try started()
+        let tablet = TabletID(rawValue: 5)
+        let identity = LogRecord(kind: .nodeIdentity, tablet: tablet, epoch: 1, body: [7])
+        log.append([identity, promise(5, [1])], shard: 1, token: 1, mustSync: true)
+        #expect(reports.wait(1, 1))
+        log.truncate(tablet: tablet, epoch: 1, through: .endOfEpoch)
+        churn(log, 1...1000, keeping: 20)
+        #expect(eventually { log.statistics().segments <= 3 })
+        log.close()
+        let all = try records(in: directory)
+        #expect(all.contains { $0.kind == .nodeIdentity && $0.body == [7] })
+        #expect(!all.contains { $0.kind == .promise && $0.tablet == tablet })
+    }
+
     @Test func damageThatIsFoundWhileRecordsAreMovedEndsTheLog() throws {
         let log = try started()
         defer { log.close() }

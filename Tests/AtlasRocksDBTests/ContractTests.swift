@@ -283,4 +283,31 @@ import Testing
             #expect(try store.tabletState(of: TabletID(rawValue: 9)) == nil)
         }
     }
+
+    @Test(arguments: StoreKind.allCases)
+    func aTabletsConfigComesWithItsStateAndTheLastOneCounts(kind: StoreKind) throws {
+        try withStore(kind) { store in
+            let states = [1, 2, 256].map { TabletState(tablet: TabletID(rawValue: $0), epoch: 2) }
+            var writes = WriteSet()
+            writes.tablets = states
+            writes.configs = states.dropLast().map { .anyone(of: $0.tablet, epoch: $0.epoch) }
+            #expect(try store.tabletConfig(of: .first) == nil)
+            try store.commit(writes, tier: .memory)
+            func check() throws {
+                for body in writes.configs { #expect(try store.tabletConfig(of: body.config.tablet) == body) }
+                for state in writes.tablets { #expect(try store.tabletState(of: state.tablet) == state) }
+                #expect(try store.tabletConfig(of: states[2].tablet) == nil)
+            }
+            try check()
+            try store.settle()
+            try check()
+            var later = WriteSet()
+            later.configs = [.anyone(of: .first, epoch: 7)]
+            try store.commit(later, tier: .memory)
+            writes.configs[0] = later.configs[0]
+            try check()
+            try store.settle()
+            try check()
+        }
+    }
 }

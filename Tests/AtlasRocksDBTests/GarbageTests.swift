@@ -101,11 +101,13 @@ import Testing
         try store.commit(.put(Key("a"), Record(version: .at(1), value: [1])))
         store.flush()
         var writes = WriteSet(.put(Key("b"), Record(version: .at(2), value: [2])))
-        writes.tablets = [TabletState(tablet: .first, epoch: 1)]
+        writes.tablets = [TabletState(tablet: .first, epoch: 2)]
+        writes.configs = [.anyone(of: .first, epoch: 2)]
         try store.commit(writes, tier: .disk)
         #expect(store.durableTabletStates.isEmpty)
         store.crash()
         #expect(try store.scanAll().map(\.key) == [Key("a")])
         #expect(try store.tabletState(of: .first) == nil)
+        #expect(try store.tabletConfig(of: .first) == nil)
     }
 }

@@ -122,6 +122,37 @@ import Testing
         #expect(try store.systemValue("cluster") == [4])
     }
 
+    @Test func aConfigIsDurableTogetherWithItsState() throws {
+        let body = ConfigBody.anyone(of: .first, epoch: 2)
+        var sealed = Self.write(1)
+        sealed.tablets = [TabletState(tablet: .first, epoch: 2)]
+        sealed.configs = [body]
+        do {
+            let store = try open()
+            try store.commit(Self.write(1), tier: .disk)
+            try store.flush()
+            try store.commit(sealed, tier: .disk)
+            let before = try crashImage(of: store, "before")
+            #expect(try before.tabletState(of: .first)?.epoch == 1)
+            #expect(try before.tabletConfig(of: .first) == nil)
+            try store.flush()
+            let after = try crashImage(of: store, "after")
+            #expect(try after.tabletState(of: .first)?.epoch == 2)
+            #expect(try after.tabletConfig(of: .first) == body)
+        }
+        #expect(try open().tabletConfig(of: .first) == body)
+    }
+
+    @Test(arguments: [[], [1], [0xFF, 0xFF], ConfigBody.anyone(of: TabletID(rawValue: 2), epoch: 2).encoded()])
+    func aDamagedConfigIsReported(row: [UInt8]) throws {
+        let store = try open()
+        let key = Space.system.key(Array("tablet-config/".utf8) + [0, 0, 0, 0, 0, 0, 0, 1])
+        try store.database.put(key, row)
+        let error = #expect(throws: StoreError.self) { try store.tabletConfig(of: .first) }
+        guard case .corrupt(let text) = error else { return #expect(error == .corrupt("")) }
+        #expect(text.contains("tablet 1"))
+    }
+
     @Test func theWatermarkNeverGoesBack() throws {
         do {
             let store = try open()

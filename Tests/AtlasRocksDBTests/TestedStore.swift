@@ -90,6 +90,28 @@ extension Timestamp {
     }
 }
 
+extension ConfigBody {
+    /// A tablet that follows a sealed one.
+    static func anyone(of tablet: TabletID, epoch: UInt64) -> ConfigBody {
+        let node = NodeID(name: "node")
+        return ConfigBody(
+            config: TabletConfig(
+                tablet: tablet,
+                epoch: epoch,
+                range: KeyRange(start: Key("a"), end: Key("b")),
+                voters: [Voter(node: node, incarnation: 7, region: RegionID(rawValue: 1))],
+                regionFailures: 0,
+                localThresholdPermille: 600
+            ),
+            origin: ConfigBody.Origin(
+                sealed: TabletKey(tablet: .first, epoch: epoch - 1),
+                slot: Slot(rawValue: 3),
+                firstBallot: Ballot(counter: 1, node: node)
+            )
+        )
+    }
+}
+
 extension WriteSet {
     init(_ changes: Change...) {
         self.init()

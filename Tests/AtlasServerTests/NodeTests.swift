@@ -1,5 +1,6 @@
 import AtlasCore
 import AtlasLog
+import AtlasProtobuf
 import AtlasRocksDB
 import Foundation
 import Logging
@@ -123,6 +124,39 @@ import Testing
         let second = try await TestNode.open(image, window)
         #expect(try await second.put("a", "1", id: id) == version)
         #expect(try second.value("a") == "2")
+        await second.close()
+    }
+
+    @Test func aGlobalWriteOfTheOnlyNodeIsAnsweredLikeALocalOne() async throws {
+        let directory = try TemporaryDirectory()
+        let node = try await TestNode.open(directory)
+        let put = Command(operations: [Operation(.put(value: [1], ttl: 0), key: Key([1]))])
+        let outcome = await node.write(WriteRequest(command: put, level: .global))
+        #expect(try outcome.written(at: node.node).get().1.regions == [RegionID(rawValue: 1)])
+        await node.close()
+    }
+
+    @Test func aCommandThatComesTooLateChangesNothing() async throws {
+        let directory = try TemporaryDirectory()
+        let node = try await TestNode.open(directory)
+        let operation = Operation(.put(value: [1], ttl: 0), key: Key(Array("a".utf8)))
+        let late = Command(operations: [operation], expiry: Timestamp(milliseconds: 1))
+        let outcome = await node.write(WriteRequest(command: late))
+        guard case .failure(let error) = outcome.written(at: node.node) else { return #expect(Bool(false)) }
+        #expect(error.detail.code == .deadlineExceeded)
+        #expect(!error.detail.outcomeUnknown)
+        #expect(try node.value("a") == nil)
+        await node.close()
+    }
+
+    @Test func stampsGoOnAboveThoseBeforeARestart() async throws {
+        let directory = try TemporaryDirectory()
+        let first = try await TestNode.open(directory)
+        let written = try await first.put("a", "1")
+        let image = try first.crashImage(of: directory)
+        await first.close()
+        let second = try await TestNode.open(image)
+        #expect(try await second.put("a", "2") > written)
         await second.close()
     }
 

@@ -1,3 +1,4 @@
+import AtlasCore
 import AtlasProtobuf
 import AtlasRPC
 import Testing
@@ -43,6 +44,51 @@ import Testing
         let answer = ServiceError(.answerTooLarge(bytes: 7, max: 6), isHandled: true).detail
         #expect(answer.limitName == "transport.max_send_msg_size")
         #expect((answer.limitActual, answer.limitAllowed) == (7, 6))
+    }
+
+    static let members = [("a", 1), ("b", 2), ("c", 2)].map { name, region in
+        ClusterMember(
+            name: name,
+            address: HostPort(host: "\(name).example", port: 1),
+            region: RegionID(rawValue: region)
+        )
+    }
+
+    static let refusals: [(Refusal, RPCCode, Atlas_ErrorCode)] = [
+        (.noSuchTablet, .unavailable, .noOwner),
+        (.crossesTablets, .invalidArgument, .invalidArgument),
+        (.notOwner(presumed: nil), .unavailable, .noOwner),
+        (.overloaded("x"), .resourceExhausted, .overloaded),
+        (.deadlineExceeded, .deadlineExceeded, .deadlineExceeded),
+        (.outcomeUnknown, .unavailable, .noOwner),
+        (.versionInFuture(now: Timestamp(rawValue: 5)), .outOfRange, .versionInFuture),
+        (.versionNotRetained(oldest: Timestamp(rawValue: 5)), .outOfRange, .versionNotRetained),
+        (.unavailable(missing: []), .unavailable, .noQuorum),
+        (.invalid("x"), .invalidArgument, .invalidArgument),
+        (.busy("x"), .unavailable, .noOwner),
+        (.failed("x"), .internal, .internal),
+    ]
+
+    @Test(arguments: refusals)
+    func refusalsHaveAStatus(_ refusal: Refusal, _ status: RPCCode, _ code: Atlas_ErrorCode) {
+        let error = ServiceError(refusal, members: Self.members)
+        #expect(error.status == status)
+        #expect(error.detail.code == code)
+        #expect(error.detail.message.isEmpty == false)
+        #expect(error.detail.outcomeUnknown == (refusal == .outcomeUnknown))
+    }
+
+    @Test func refusalsNameWhatTheyAreAbout() {
+        let (a, c) = (Self.members[0].id, Self.members[2].id)
+        let stranger = NodeID(rawValue: 77)
+        let missing = ServiceError(.unavailable(missing: [c, stranger, a]), members: Self.members).detail
+        #expect(missing.missingNodes == ["a", "c", "77"])
+        #expect(missing.missingRegions == [1, 2])
+        #expect(missing.message.hasSuffix("silent: a, c, 77"))
+        let owner = ServiceError(.notOwner(presumed: c), members: Self.members).detail
+        #expect((owner.ownerNode, owner.ownerAddress) == ("c", "c.example:1"))
+        let old = ServiceError(.versionNotRetained(oldest: Timestamp(rawValue: 5)), members: Self.members).detail
+        #expect(old.oldestVersion == 5)
     }
 
     /// What one request or answer may have is allowed where nothing else waits.

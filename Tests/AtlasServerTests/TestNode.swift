@@ -42,14 +42,15 @@ final class TestNode: Sendable {
     func put(_ key: String, _ value: String, id: RequestID = .none) async throws -> Timestamp {
         let operation = Operation(.put(value: Array(value.utf8), ttl: 0), key: Key(Array(key.utf8)))
         let command = Command(requestID: id, operations: [operation])
-        let outcome = await withCheckedContinuation { continuation in
-            node.write(
-                WriteRequest(command: command),
-                responder: Responder(outbox: nil) { continuation.resume(returning: $0) }
-            )
-        }
+        let outcome = await write(WriteRequest(command: command))
         guard case .written(.applied(let version, _, _), _) = outcome else { throw Unexpected(outcome: outcome) }
         return version
+    }
+
+    func write(_ request: WriteRequest) async -> Outcome {
+        await withCheckedContinuation { continuation in
+            node.write(request, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
+        }
     }
 
     struct Unexpected: Error {

@@ -20,12 +20,18 @@ private struct InstantShell {
             localThresholdPermille: 500
         )
         let replica = TabletReplica(
-            config: config,
+            body: ConfigBody(config: config),
             node: node,
             limits: Limits(),
             restored: TabletRecovery(state: state).finish(applied: state)
         )
-        core = NodeCore(node: node, tablets: [replica], clock: HybridClock(restoredBound: .zero))
+        core = NodeCore(
+            node: node,
+            incarnation: 1,
+            members: [NodeCore.Member(node: node, region: RegionID(rawValue: 1))],
+            tablets: [replica],
+            clock: HybridClock(restoredBound: .zero)
+        )
         step(.start)
     }
 

@@ -10,6 +10,7 @@ extension Command {
 
     package init(from reader: inout ByteReader) throws(CodecError) {
         requestID = RequestID(high: try reader.readFixed(), low: try reader.readFixed())
+        expiry = .zero
         let count = try reader.readCount()
         operations = []
         operations.reserveCapacity(count)

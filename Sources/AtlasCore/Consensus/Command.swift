@@ -38,10 +38,14 @@ package struct Operation: Hashable, Sendable {
 package struct Command: Hashable, Sendable {
     package var requestID: RequestID
     package var operations: [Operation]
+    /// Stamps above this come too late for the command: nothing changes. Zero is never. With it a retry can tell that no
+    /// earlier attempt is still on its way.
+    package var expiry: Timestamp
 
-    package init(requestID: RequestID = .none, operations: [Operation]) {
+    package init(requestID: RequestID = .none, operations: [Operation], expiry: Timestamp = .zero) {
         self.requestID = requestID
         self.operations = operations
+        self.expiry = expiry
     }
 
     /// An upper bound of the bytes that the command takes in an entry.
@@ -80,4 +84,6 @@ package enum CommandResult: Hashable, Sendable {
     case conditionFailed(index: Int, current: OperationResult)
     /// Nothing changed: the request id is older than the window in which retries are recognised.
     case requestIDExpired
+    /// Nothing changed: the command's `expiry` had passed.
+    case expired
 }

@@ -4,6 +4,27 @@ package enum Payload: Hashable, Sendable {
     case noOperation
     /// Commands that arrived together. Command i carries the entry's stamp plus i.
     case commands([Command])
+    /// Ends the epoch: nothing is proposed above its slot, and the successors go on. Source: Lamport, Malkhi, Zhou,
+    /// Reconfiguring a State Machine (stop-sign); consensus.md section 9.
+    case seal(Seal)
+}
+
+/// What follows a sealed epoch.
+package struct Seal: Hashable, Sendable {
+    /// Their ranges make up the sealed tablet's, in key order; each has an epoch above it.
+    package var successors: [TabletConfig]
+    /// Who proposed the seal, and owns the successors at ballot `(1, owner, 0)` where it is a voter of them.
+    package var owner: NodeID
+
+    package init(successors: [TabletConfig], owner: NodeID) {
+        self.successors = successors
+        self.owner = owner
+    }
+
+    /// The ballot that every voter of a successor has promised from the start; zero where the sealing owner is no voter.
+    package func firstBallot(of successor: TabletConfig) -> Ballot {
+        successor.voterIndex(of: owner) == nil ? .zero : Ballot(counter: 1, node: owner)
+    }
 }
 
 /// One slot of a tablet's log, as accepted under a ballot.
@@ -38,11 +59,16 @@ extension Entry {
         case .noOperation:
             writer.write(byte: 0)
         case .commands(let commands):
-            writer.write(byte: 1)
+            let expires = commands.contains { $0.expiry != .zero }
+            writer.write(byte: expires ? 3 : 1)
             writer.write(UInt64(commands.count))
             for command in commands {
+                if expires { writer.write(command.expiry.rawValue) }
                 command.encode(into: &writer)
             }
+        case .seal(let seal):
+            writer.write(byte: 2)
+            seal.encode(into: &writer)
         }
     }
 
@@ -56,7 +82,9 @@ extension Entry {
         switch try reader.readByte() {
         case 0:
             payload = .noOperation
-        case 1:
+        case 2:
+            payload = .seal(try Seal(from: &reader))
+        case let tag where tag == 1 || tag == 3:
             let count = try reader.readCount()
             guard count > 0, UInt64(count) <= UInt64(Int64.max) - stamp.rawValue else {
                 throw .invalid("an entry with an impossible number of commands")
@@ -64,12 +92,46 @@ extension Entry {
             var commands: [Command] = []
             commands.reserveCapacity(count)
             for _ in 0..<count {
-                commands.append(try Command(from: &reader))
+                let expiry = tag == 3 ? try reader.readTimestamp() : .zero
+                var command = try Command(from: &reader)
+                command.expiry = expiry
+                commands.append(command)
             }
             payload = .commands(commands)
         case let tag:
             throw .unknownTag(tag)
         }
+    }
+}
+
+extension Seal {
+    func encode(into writer: inout ByteWriter) {
+        writer.write(fixed: owner.rawValue)
+        writer.write(UInt64(successors.count))
+        for successor in successors { successor.encode(into: &writer) }
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        owner = NodeID(rawValue: try reader.readFixed())
+        let count = try reader.readCount()
+        guard count > 0 else { throw .invalid("a seal without successors") }
+        successors = []
+        for _ in 0..<count { successors.append(try TabletConfig(from: &reader)) }
+    }
+}
+
+extension ByteReader {
+    package mutating func readTimestamp() throws(CodecError) -> Timestamp {
+        let stamp = Timestamp(rawValue: try readUInt64())
+        guard stamp <= .max else { throw .invalid("a stamp out of range") }
+        return stamp
+    }
+
+    /// A slot, or zero for none.
+    package mutating func readSlot() throws(CodecError) -> Slot {
+        let slot = Slot(rawValue: try readUInt64())
+        guard slot.rawValue < .max / 2 else { throw .invalid("a slot out of range") }
+        return slot
     }
 }
 

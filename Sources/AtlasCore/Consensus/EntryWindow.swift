@@ -6,6 +6,8 @@ internal import DequeModule
 package struct EntryWindow: Sendable {
     package private(set) var base: Slot
     private var entries: Deque<Entry?> = []
+    /// What the entries held take in records, at most.
+    package private(set) var bytes = 0
 
     package init(base: Slot) {
         self.base = base
@@ -25,7 +27,9 @@ package struct EntryWindow: Sendable {
     package mutating func store(_ entry: Entry) {
         guard entry.slot > base else { return }
         while entry.slot > last { entries.append(nil) }
-        entries[index(of: entry.slot)] = entry
+        let index = index(of: entry.slot)
+        bytes += entry.encodedSizeMax - (entries[index]?.encodedSizeMax ?? 0)
+        entries[index] = entry
     }
 
     /// The entries that are held in `(above, through]`, in order.
@@ -36,9 +40,32 @@ package struct EntryWindow: Sendable {
         return entries[index(of: first.next)...index(of: end)].compactMap { $0 }
     }
 
+    /// The entries above a slot, in order, until they exceed a number of bytes: at least one if there is one.
+    package func run(above: Slot, through: Slot, bytesMax: Int) -> [Entry] {
+        var entries: [Entry] = []
+        var bytes = 0
+        var slot = max(above, base)
+        while slot < min(through, last) {
+            slot = slot.next
+            guard let entry = self[slot] else { continue }
+            bytes += entry.encodedSizeMax
+            if !entries.isEmpty, bytes > bytesMax { break }
+            entries.append(entry)
+        }
+        return entries
+    }
+
+    /// How many slots are held, gaps included.
+    package var count: Int {
+        entries.count
+    }
+
     /// Lets go of everything up to a slot.
     package mutating func drop(through slot: Slot) {
         guard slot > base else { return }
+        for entry in entries.prefix(Int(min(UInt64(entries.count), slot.rawValue - base.rawValue))) {
+            bytes -= entry?.encodedSizeMax ?? 0
+        }
         entries.removeFirst(min(entries.count, Int(slot.rawValue - base.rawValue)))
         base = slot
     }

@@ -4,6 +4,20 @@ package struct RestoredTablet: Sendable {
     package var commitPoint: Slot
     package var window: EntryWindow
     package var applied: TabletState
+    package var fresh = FreshMarks()
+    /// What the store holds durably.
+    package var flushed: Slot
+    /// Whether the store holds the epoch durably at all.
+    package var isStored = false
+
+    /// A tablet of which nothing but a state is known.
+    package init(applied: TabletState) {
+        promised = .zero
+        commitPoint = applied.appliedSlot
+        window = EntryWindow(base: applied.appliedSlot)
+        self.applied = applied
+        flushed = applied.appliedSlot
+    }
 }
 
 /// Rebuilds a tablet's consensus state from the log, record by record. Chosen entries are handed out while the log is
@@ -25,6 +39,10 @@ package struct TabletRecovery: Sendable {
     package let tablet: TabletID
     package let epoch: UInt64
     private var promised = Ballot.zero
+    private var fresh = FreshMarks()
+    private let flushed: Slot
+    /// Everything up to here is chosen, as a seal says.
+    private var chosenThrough = Slot.zero
     private var commitPoint: Slot
     private var takenThrough: Slot
     private var window: EntryWindow
@@ -35,6 +53,7 @@ package struct TabletRecovery: Sendable {
     package init(state: TabletState) {
         tablet = state.tablet
         epoch = state.epoch
+        flushed = state.appliedSlot
         commitPoint = state.appliedSlot
         takenThrough = state.appliedSlot
         window = EntryWindow(base: state.appliedSlot)
@@ -51,19 +70,18 @@ package struct TabletRecovery: Sendable {
     /// Takes in a record of this tablet.
     /// - Returns: the highest stamp or clock that the record states; the node's clock begins above it.
     package mutating func replay(_ record: LogRecord) throws(CodecError) -> Timestamp {
+        if record.kind == .clockBound { return try ClockBody(decoding: record.body).bound }
         guard record.epoch == epoch else { return .zero }
         switch record.kind {
         case .promise:
             let body = try PromiseBody(decoding: record.body)
             promised = max(promised, body.ballot)
+            fresh.formUnion(body.fresh)
             return body.clock
         case .entries:
             return try replay(try EntriesBody(decoding: record.body))
         case .clockBound:
-            var reader = ByteReader(record.body)
-            let bound = Timestamp(rawValue: try reader.readUInt64())
-            guard bound <= .max else { throw .invalid("a stamp out of range") }
-            return bound
+            return .zero
         case .commitPoint, .config, .truncation, .snapshotMark, .nodeIdentity:
             return .zero
         }
@@ -74,6 +92,7 @@ package struct TabletRecovery: Sendable {
             throw .invalid("a slot far ahead of the store, which or a part of the log is missing")
         }
         promised = max(promised, body.ballot)
+        if body.freshFrom > .zero { fresh.insert(FreshMark(ballot: body.ballot, slot: body.freshFrom)) }
         for entry in body.entries where entry.slot > commitPoint {
             if let held = window[entry.slot], held.ballot > entry.ballot { continue }
             window.store(entry)
@@ -95,11 +114,20 @@ package struct TabletRecovery: Sendable {
     /// is what every higher ballot proposes. An entry of a lower ballot may be another than the chosen one.
     private mutating func advanceCommitPoint() {
         while let next = window[commitPoint.next],
-            statements.contains(where: { $0.commitPoint >= next.slot && $0.ballot <= next.ballot })
+            next.slot <= chosenThrough
+                || statements.contains(where: { $0.commitPoint >= next.slot && $0.ballot <= next.ballot })
         {
             commitPoint = next.slot
         }
         statements.removeAll { $0.commitPoint <= commitPoint }
+    }
+
+    /// A successor's config says that this node has applied the seal in a slot, so what the log holds last of each slot up
+    /// to there is chosen. Only once all of the log has been read: before, a slot may still show what an owner left there
+    /// in vain.
+    mutating func noteSeal(at slot: Slot) {
+        chosenThrough = max(chosenThrough, slot)
+        advanceCommitPoint()
     }
 
     /// The chosen entries that have not been handed out yet, in order; they are to be applied now.
@@ -131,6 +159,11 @@ package struct TabletRecovery: Sendable {
     /// - Parameter state: what the store holds, once everything taken has been applied.
     package func finish(applied state: TabletState) -> RestoredTablet {
         precondition(state.appliedSlot == takenThrough, "what was taken has been applied")
-        return RestoredTablet(promised: promised, commitPoint: commitPoint, window: window, applied: state)
+        var restored = RestoredTablet(applied: state)
+        restored.promised = promised
+        restored.window = window
+        restored.fresh = fresh
+        restored.flushed = flushed
+        return restored
     }
 }

@@ -2,76 +2,315 @@ internal import DequeModule
 
 /// Phase 1 (consensus.md section 4).
 extension TabletReplica {
-    /// Tries to become the owner, at a ballot above every one seen.
-    mutating func startElection(context: inout StepContext) {
-        if isOwner { stepDown(context: &context) }
-        let ballot = Ballot(counter: highestSeen.counter + 1, node: node)
-        role = .candidate(Candidacy(ballot: ballot))
-        // The own acceptor comes first: once its promise is durable, no crash leads to a second use of the ballot, and
-        // what an earlier life of this node is still to be told cannot be taken for an answer to this one.
-        receivePrepare(ballot: ballot, above: commitPoint, from: node, context: &context)
-        for voter in config.voters where voter.node != node {
-            context.send(
-                envelope(.prepare(ballot: ballot, above: commitPoint)),
-                to: voter.node,
-                after: context.lastToken
-            )
+    /// Phase 1 under way.
+    package struct Candidacy: Sendable {
+        package var ballot: Ballot
+        /// Asks whether a Q1 would promise, before any of them is made to.
+        var isProbing: Bool
+        /// Who would promise, or has promised and said all.
+        var votes = VoteSet()
+        /// By voter: how far its promise has been read.
+        var read: [Slot]
+        /// By voter: not asked again before this time.
+        var patience: [UInt64]
+        /// By voter, as their promises said.
+        var commitPoints: [Slot]
+        var supportEpochs: [UInt64]
+        /// The highest clock among the promises.
+        var clock = Timestamp.zero
+        var fresh = FreshMarks()
+        /// What the promises hold above the own commit point: of each slot the entry with the highest ballot.
+        var accepted: [Slot: Entry] = [:]
+        /// Who has promised, and so given up every lease under a ballot of its own.
+        var promisers = VoteSet()
+        /// By voter: the ballot whose lease stands in the way there.
+        var held: [Ballot?]
+
+        init(ballot: Ballot, isProbing: Bool, voters: Int, commitPoint: Slot) {
+            self.ballot = ballot
+            self.isProbing = isProbing
+            read = Array(repeating: commitPoint, count: voters)
+            patience = Array(repeating: 0, count: voters)
+            commitPoints = Array(repeating: .zero, count: voters)
+            supportEpochs = Array(repeating: 0, count: voters)
+            held = Array(repeating: nil, count: voters)
         }
     }
 
-    mutating func receivePromise(
-        ballot: Ballot,
-        clock: Timestamp,
-        entries: [Entry],
+    // MARK: - When to begin
+
+    /// Makes sure that somebody takes over where nobody owns the promised ballot any more.
+    mutating func watchOwner(context: inout StepContext) {
+        guard ownership == nil, candidacy == nil, pendingHandoff == nil, !isSealed else { return }
+        let isVacant = promised == .zero || promised.owner == node
+        guard isVacant || isOwnerSilent(context: context) else { return }
+        guard electionDue == .max else { return }
+        let step = context.settings.takeoverStep
+        let wait = promised.owner == node ? 0 : UInt64(takeoverRank(context: context)) * step
+        scheduleElection(after: wait + UInt64.random(in: 0...step, using: &context.random), context: &context)
+    }
+
+    /// Whether the owner of the promised ballot cannot be expected to go on: it is silent, or has lost its disk.
+    func isOwnerSilent(context: StepContext) -> Bool {
+        guard let voter = config.voters.first(where: { $0.node == promised.owner }) else { return true }
+        return !context.liveness.isReachable(voter)
+    }
+
+    mutating func scheduleElection(after wait: UInt64, context: inout StepContext) {
+        electionDue = context.now.monotonic + wait
+        call(by: electionDue, context: &context)
+    }
+
+    /// The place of this node in the order in which candidates try: the home region's first, then by distance from it.
+    private func takeoverRank(context: StepContext) -> Int {
+        let home = config.pinnedRegion ?? config.voters.first { $0.node == promised.owner }?.region ?? region
+        func order(_ voter: Voter) -> (UInt64, NodeID) {
+            let distance = context.liveness.distances.roundTrip(home, voter.region) ?? .max
+            return (voter.region == home ? 0 : max(1, distance), voter.node)
+        }
+        let own = order(config.voters[selfIndex])
+        return config.voters.count { voter in
+            voter.node != promised.owner && !context.liveness.isSuspected(voter.node) && order(voter) < own
+        }
+    }
+
+    mutating func tickElection(context: inout StepContext) {
+        guard electionDue != .max else { return }
+        guard electionDue <= context.now.monotonic else { return call(by: electionDue, context: &context) }
+        electionDue = .max
+        guard ownership == nil, candidacy == nil, !isSealed else { return }
+        if promised.owner == node {
+            startElection(context: &context)
+        } else if promised == .zero || isOwnerSilent(context: context) {
+            startElection(isProbing: true, context: &context)
+        }
+    }
+
+    // MARK: - Asking
+
+    /// Tries to become the owner, at a ballot above every one seen.
+    mutating func startElection(isProbing: Bool = false, context: inout StepContext) {
+        guard !isSealed else { return }
+        if ownership != nil || candidacy != nil { stepDown(context: &context) }
+        pendingHandoff = nil
+        electionDue = .max
+        let ballot = Ballot(counter: highestSeen.counter + 1, node: node)
+        candidacy = Candidacy(
+            ballot: ballot,
+            isProbing: isProbing,
+            voters: config.voters.count,
+            commitPoint: commitPoint
+        )
+        if !isProbing {
+            // The own acceptor comes first: once its promise is durable, no crash leads to a second use of the ballot,
+            // and what an earlier life of this node is still to be told cannot be taken for an answer to this one.
+            receivePrepare(Prepare(ballot: ballot, above: commitPoint), from: node, context: &context)
+            guard promised == ballot else {
+                // It supports somebody else for a while.
+                candidacy = nil
+                return scheduleElection(after: context.settings.heartbeatInterval, context: &context)
+            }
+        }
+        askVoters(context: &context)
+    }
+
+    /// Asks those who have not answered in full.
+    private mutating func askVoters(context: inout StepContext) {
+        guard let candidacy else { return }
+        let now = context.now.monotonic
+        var next = UInt64.max
+        for (index, voter) in config.voters.enumerated() where !candidacy.votes.contains(index) {
+            if candidacy.patience[index] <= now {
+                let wait = context.liveness.retransmitTimeout(voter.node)
+                self.candidacy!.patience[index] = now + wait
+                if candidacy.isProbing || voter.node != node { ask(index, context: &context) }
+            }
+            next = min(next, self.candidacy!.patience[index])
+        }
+        if next != .max { call(by: next, context: &context) }
+    }
+
+    private mutating func ask(_ voter: Int, context: inout StepContext) {
+        guard let candidacy else { return }
+        let message: Message
+        if candidacy.isProbing {
+            message = .probe(ballot: candidacy.ballot)
+        } else {
+            let above = max(candidacy.read[voter], commitPoint)
+            let released = candidacy.held[voter].flatMap { hasReleased($0) ? $0 : nil }
+            message = .prepare(Prepare(ballot: candidacy.ballot, above: above, released: released))
+        }
+        context.send(envelope(message), to: config.voters[voter].node, after: candidacy.isProbing ? 0 : promiseToken)
+    }
+
+    /// Whether the owner of a ballot has promised the candidate's, and so relies on no lease under it any more.
+    private func hasReleased(_ ballot: Ballot) -> Bool {
+        config.voterIndex(of: ballot.owner).map { candidacy?.promisers.contains($0) ?? false } ?? false
+    }
+
+    mutating func tickCandidacy(context: inout StepContext) {
+        guard let candidacy else { return }
+        if candidacy.isProbing, promised != .zero, !isOwnerSilent(context: context) {
+            // The owner is back.
+            self.candidacy = nil
+            return watchOwner(context: &context)
+        }
+        askVoters(context: &context)
+    }
+
+    mutating func receiveProbed(_ ballot: Ballot, from voter: Int, context: inout StepContext) {
+        guard candidacy?.ballot == ballot, candidacy!.isProbing else { return }
+        candidacy!.votes.insert(voter)
+        guard quorums.isPrepareQuorum(candidacy!.votes) else { return }
+        candidacy = nil
+        startElection(context: &context)
+    }
+
+    // MARK: - Answers
+
+    mutating func receivePromise(_ promise: Promise, from voter: Int, context: inout StepContext) {
+        guard candidacy?.ballot == promise.ballot, !candidacy!.isProbing, !candidacy!.votes.contains(voter) else {
+            return
+        }
+        candidacy!.clock = max(candidacy!.clock, promise.clock)
+        candidacy!.fresh.formUnion(promise.fresh)
+        candidacy!.commitPoints[voter] = promise.commitPoint
+        candidacy!.supportEpochs[voter] = promise.supportEpoch
+        if candidacy!.promisers.insert(voter) { askReleased(by: voter, context: &context) }
+        for entry in promise.entries where entry.slot > commitPoint { note(entry) }
+        if let through = promise.through {
+            candidacy!.read[voter] = through
+            ask(voter, context: &context)
+            return
+        }
+        candidacy!.votes.insert(voter)
+        if quorums.isPrepareQuorum(candidacy!.votes) {
+            becomeOwner(context: &context)
+        }
+    }
+
+    private mutating func note(_ entry: Entry) {
+        guard let known = candidacy!.accepted[entry.slot] else {
+            candidacy!.accepted[entry.slot] = entry
+            return
+        }
+        let isBetter = mutated(.recoveryTakesLowest) ? entry.ballot < known.ballot : entry.ballot > known.ballot
+        if isBetter { candidacy!.accepted[entry.slot] = entry }
+    }
+
+    /// Whoever waits for the lease of a node that has promised need not.
+    private mutating func askReleased(by promiser: Int, context: inout StepContext) {
+        for (voter, held) in candidacy!.held.enumerated() where held?.owner == config.voters[promiser].node {
+            ask(voter, context: &context)
+        }
+    }
+
+    mutating func receiveNeedsSnapshot(_ ballot: Ballot, through: Slot, from voter: Int, context: inout StepContext) {
+        guard candidacy?.ballot == ballot, through > commitPoint else { return }
+        context.changes.append(.fetch(key, from: config.voters[voter].node))
+    }
+
+    mutating func receiveLeased(
+        _ ballot: Ballot,
+        held: Ballot,
+        remaining: UInt64,
         from voter: Int,
         context: inout StepContext
     ) {
-        guard case .candidate(var candidacy) = role, candidacy.ballot == ballot else { return }
-        candidacy.promises.insert(voter)
-        candidacy.clock = max(candidacy.clock, clock)
-        for entry in entries where entry.slot > commitPoint {
-            if let known = candidacy.accepted[entry.slot], known.ballot >= entry.ballot { continue }
-            candidacy.accepted[entry.slot] = entry
-        }
-        role = .candidate(candidacy)
-        if quorums.isPrepareQuorum(candidacy.promises) {
-            becomeOwner(candidacy, context: &context)
+        guard candidacy?.ballot == ballot else { return }
+        highestSeen = max(highestSeen, held)
+        let isNew = candidacy!.held[voter] != held
+        candidacy!.held[voter] = held
+        if isNew, !candidacy!.isProbing, hasReleased(held) { return ask(voter, context: &context) }
+        let wait = min(remaining, 2 * context.settings.supportDuration + context.settings.heartbeatInterval)
+        candidacy!.patience[voter] = context.now.monotonic + wait + context.settings.retransmitMin / 4
+        call(by: candidacy!.patience[voter], context: &context)
+    }
+
+    /// A voter has promised a higher ballot: this node's is over. The own promise stays as it is.
+    mutating func receiveReject(promised ballot: Ballot, context: inout StepContext) {
+        highestSeen = max(highestSeen, ballot)
+        guard ballot > (ownership?.ballot ?? candidacy?.ballot ?? .max) else { return }
+        context.mark(ownership != nil ? .ownerReballot : .electionLost)
+        stepDown(context: &context)
+        // An owner that somebody disturbed goes on at a higher ballot; candidates leave each other time.
+        let step = context.settings.takeoverStep
+        let rank = UInt64(1 + takeoverRank(context: context))
+        scheduleElection(after: UInt64.random(in: step / 2...step * rank, using: &context.random), context: &context)
+    }
+}
+
+// MARK: - Winning and losing
+
+extension TabletReplica {
+    /// Proposes again, at the new ballot, whatever may have been chosen, a no-op where nothing can have been, and a
+    /// no-op of its own.
+    private mutating func becomeOwner(context: inout StepContext) {
+        guard let candidacy else { return }
+        precondition(candidacy.ballot == promised, "the own acceptor promised the own ballot")
+        context.mark(.electionWon)
+        fresh.formUnion(candidacy.fresh)
+        let recovered = recoveredEntries(candidacy, context: &context)
+        // The Q1 meets the Q2 that heard of any closed timestamp in a node that merged it before it promised. What is
+        // chosen may have been stamped by a node whose clock runs ahead of all of these.
+        if !mutated(.promiseClocksIgnored) { context.passClock(candidacy.clock) }
+        context.passClock(recovered.last?.lastStamp ?? commitStamp)
+        takeOwnership(candidacy.ballot, proposing: recovered, context: &context)
+        for voter in config.voters.indices where candidacy.votes.contains(voter) && voter != selfIndex {
+            ownership!.followers[voter].commitPoint = candidacy.commitPoints[voter]
+            ownership!.followers[voter].supportEpoch = candidacy.supportEpochs[voter]
         }
     }
 
-    /// Proposes again, at the new ballot, whatever may have been chosen, a no-op where nothing can have been, and a
-    /// no-op of its own.
-    private mutating func becomeOwner(_ candidacy: Candidacy, context: inout StepContext) {
-        precondition(candidacy.ballot == promised, "the own acceptor promised the own ballot")
-        let recovered = recoveredEntries(candidacy)
-        // The Q1 meets the Q2 that heard of any closed timestamp in a node that merged it before it promised. What is
-        // chosen may have been stamped by a node whose clock runs ahead of all of these.
-        context.clock.advance(past: max(candidacy.clock, recovered.last?.lastStamp ?? commitStamp))
+    /// Phase 2 begins, with what is left of earlier owners.
+    mutating func takeOwnership(_ ballot: Ballot, proposing recovered: [Entry], context: inout StepContext) {
+        candidacy = nil
+        pendingHandoff = nil
+        sentHandoff = nil
+        electionDue = .max
+        let first = commitPoint.next
+        let last = Slot(rawValue: commitPoint.rawValue + UInt64(recovered.count))
+        var isSealing = false
+        if case .seal = recovered.last?.payload { isSealing = true }
+        let confirmation = isSealing ? last : last.next
+        rerouteProposals(above: last, context: &context)
+        ownership = Ownership(
+            ballot: ballot,
+            nextSlot: first,
+            confirmationSlot: confirmation,
+            freshFrom: last.next,
+            region: region,
+            voters: config.voters.count,
+            policy: context.settings.stealPolicy,
+            now: context.now.monotonic
+        )
+        if isSealing {
+            context.mark(.recoveredSeal)
+            ownership!.sealSlot = last
+            proposeAgain(recovered, context: &context)
+        } else {
+            let stamp = context.takeStamps()
+            let own = Entry(slot: confirmation, ballot: ballot, stamp: stamp, payload: .noOperation)
+            proposeAgain(recovered + [own], context: &context)
+        }
+    }
 
-        let confirmation = Slot(rawValue: commitPoint.rawValue + UInt64(recovered.count) + 1)
-        role = .owner(
-            Ownership(
-                ballot: candidacy.ballot,
-                nextSlot: commitPoint.next,
-                confirmationSlot: confirmation,
-                acknowledged: Array(repeating: .zero, count: config.voters.count)
-            )
-        )
-        let own = Entry(
-            slot: confirmation,
-            ballot: candidacy.ballot,
-            stamp: context.clock.tick(wall: context.now.wall),
-            payload: .noOperation
-        )
-        proposeAgain(recovered + [own], context: &context)
+    /// What this node proposed in an earlier ownership above all that may be chosen is chosen nowhere.
+    private mutating func rerouteProposals(above last: Slot, context: inout StepContext) {
+        while let proposal = proposals.last, proposal.slot > last {
+            proposals.removeLast()
+            context.mark(.orphanRetried)
+            for write in proposal.writes { context.rerouted.append((write.handle, .write(write.request))) }
+        }
     }
 
     /// In runs of a bounded size, each of which is a message and a record of the log.
     private mutating func proposeAgain(_ entries: [Entry], context: inout StepContext) {
         var run: [Entry] = []
         var size = 0
-        for entry in entries {
-            if !run.isEmpty, size + entry.encodedSizeMax > limits.entryBytesMax {
+        for var entry in entries {
+            entry.ballot = ownership!.ballot
+            if !run.isEmpty, size + entry.encodedSizeMax > limits.runBytesMax {
                 propose(run, context: &context)
                 run = []
                 size = 0
@@ -83,49 +322,73 @@ extension TabletReplica {
     }
 
     /// The entries for every slot from the commit point to the highest one that any promise knows.
-    private func recoveredEntries(_ candidacy: Candidacy) -> [Entry] {
-        guard let highest = candidacy.accepted.keys.max() else { return [] }
+    private func recoveredEntries(_ candidacy: Candidacy, context: inout StepContext) -> [Entry] {
+        if mutated(.recoveryIgnoresPromises) { return window.run(above: commitPoint, through: window.last) }
+        let possible = candidacy.accepted.filter { slot, entry in
+            slot > commitPoint && !fresh.ruleOut(slot, acceptedAt: entry.ballot)
+        }
+        if possible.count < candidacy.accepted.count(where: { $0.key > commitPoint }) { context.mark(.promiseRuledOut) }
+        guard let highest = possible.keys.max() else { return [] }
         var entries: [Entry] = []
         var stamp = commitStamp
         for number in (commitPoint.rawValue + 1)...highest.rawValue {
             let slot = Slot(rawValue: number)
             var entry = Entry(slot: slot, ballot: candidacy.ballot, stamp: stamp, payload: .noOperation)
-            // Chosen entries have ascending stamps. One that is not above its predecessor was left by an owner whose
-            // successor did not see it, so it was never chosen, and its place is free.
-            if let accepted = candidacy.accepted[slot], accepted.stamp > stamp {
-                entry.stamp = accepted.stamp
-                entry.payload = accepted.payload
+            if let accepted = possible[slot] {
+                // Chosen entries have ascending stamps. One that is not above its predecessor was left by an owner whose
+                // successor did not see it, so it was never chosen, and its place is free.
+                if accepted.stamp > stamp || (accepted.payload == .noOperation && accepted.stamp == stamp) {
+                    entry.stamp = accepted.stamp
+                    entry.payload = accepted.payload
+                } else {
+                    context.mark(.promiseOutOfOrder)
+                }
+            } else {
+                context.mark(.promiseGapFilled)
+                if mutated(.gapsStayOpen) { break }
             }
             stamp = entry.lastStamp
             entries.append(entry)
+            // Nothing above a seal can have been chosen.
+            if case .seal = entry.payload { break }
         }
         return entries
     }
 
     /// The last stamp in the slot at the commit point: no later slot may carry one at or below it.
-    private var commitStamp: Timestamp {
+    var commitStamp: Timestamp {
         window[commitPoint]?.lastStamp ?? applied.appliedTimestamp
     }
 
-    /// A higher ballot is about: whatever this node proposed may or may not be chosen by somebody else.
+    /// Gives up a candidacy or ownership. What was proposed may or may not be chosen by somebody else; its clients are
+    /// answered when that shows.
     mutating func stepDown(context: inout StepContext) {
-        role = .follower
-        context.effects.append(.withdrawReadPermit(config.tablet))
-        for proposal in proposals {
-            for handle in proposal.handles {
-                context.refuse(handle, .outcomeUnknown)
-            }
+        if ownership != nil {
+            // An ended epoch has none, and must not touch that of the one which follows.
+            if !isSealed { context.effects.append(.withdrawReadPermit(config.tablet)) }
+            leaveIdleLists(context: &context)
         }
-        for write in queue {
-            context.refuse(write.handle, .notOwner(presumed: presumedOwner))
-        }
-        for read in waitingReads {
-            context.refuse(read.handle, .notOwner(presumed: presumedOwner))
-        }
-        proposals = []
+        if let handle = ownership?.sealHandle { context.refuse(handle, .outcomeUnknown) }
+        if let handle = ownership?.target?.handle { context.refuse(handle, .notOwner(presumed: presumedOwner)) }
+        candidacy = nil
+        ownership = nil
+        for index in proposals.indices { proposals[index].size = 0 }
         proposedBytes = 0
+        rerouteWaiting(context: &context)
+        call(by: context.now.monotonic + context.settings.retransmitMin, context: &context)
+    }
+
+    /// Requests that nothing has been done for find another way.
+    mutating func rerouteWaiting(context: inout StepContext) {
+        for write in queue { context.rerouted.append((write.handle, .write(write.request))) }
         queue = []
         queuedBytes = 0
+        for read in waitingReads { context.rerouted.append((read.handle, .read(read.request))) }
         waitingReads = []
     }
+}
+
+extension Ballot {
+    /// Above every ballot that a node can make.
+    static let max = Ballot(counter: .max, node: NodeID(rawValue: .max))
 }

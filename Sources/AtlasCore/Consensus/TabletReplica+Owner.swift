@@ -2,39 +2,94 @@ internal import DequeModule
 
 /// Phase 2 as the owner (consensus.md section 4).
 extension TabletReplica {
+    /// Phase 2 under way.
+    package struct Ownership: Sendable {
+        package var ballot: Ballot
+        var nextSlot: Slot
+        /// The slot of the no-op that confirmed the owner: consistent reads wait until it has been applied.
+        var confirmationSlot: Slot
+        /// Where this ballot's own entries begin (see `FreshMark`).
+        var freshFrom: Slot
+        /// By voter index; the own place stands for the own acceptor.
+        var followers: [Follower]
+        /// Reads up to this permit have been told to the shell.
+        var permittedUntil: UInt64 = 0
+        /// Of the seal, which is the last thing that is proposed.
+        var sealSlot: Slot?
+        /// Who asked for the seal; there is nobody if it was an earlier owner's.
+        var sealHandle: RequestHandle?
+        /// This ownership proposed the seal, and no earlier one: the successors may begin without a phase 1.
+        var sealIsOwn = false
+        /// Ownership is about to go to this voter: nothing new is proposed.
+        var target: (voter: Int, until: UInt64, handle: RequestHandle?)?
+        var accesses: AccessStatistics
+        var policyDue = UInt64.max
+        /// What the last heartbeats have closed.
+        var idleClosed = Timestamp.zero
+
+        init(
+            ballot: Ballot,
+            nextSlot: Slot,
+            confirmationSlot: Slot,
+            freshFrom: Slot,
+            region: RegionID,
+            voters: Int,
+            policy: StealPolicy,
+            now: UInt64
+        ) {
+            self.ballot = ballot
+            self.nextSlot = nextSlot
+            self.confirmationSlot = confirmationSlot
+            self.freshFrom = freshFrom
+            followers = Array(repeating: Follower(next: nextSlot), count: voters)
+            accesses = AccessStatistics(policy: policy, ownedSince: now)
+        }
+
+        var lastSlot: Slot {
+            Slot(rawValue: nextSlot.rawValue - 1)
+        }
+
+        /// Whether new entries may be proposed.
+        var isOpen: Bool {
+            sealSlot == nil && target == nil
+        }
+    }
+
     /// Takes a client's write in; it is proposed at the end of the turn, together with what else arrives in it.
     mutating func enqueue(_ handle: RequestHandle, _ request: WriteRequest, context: inout StepContext) {
-        if case .follower = role {
-            context.refuse(handle, .notOwner(presumed: presumedOwner))
-            return
+        guard ownership != nil || candidacy != nil || pendingHandoff != nil else {
+            return context.refuse(handle, .notOwner(presumed: presumedOwner))
         }
         let size = request.command.encodedSizeMax
         guard queue.count < limits.queueCommandsMax, queuedBytes + size <= limits.queueBytesMax || queue.isEmpty else {
-            context.refuse(handle, .overloaded("too many writes wait to be proposed"))
-            return
+            return context.refuse(handle, .overloaded("too many writes wait to be proposed"))
         }
         queue.append(QueuedWrite(handle: handle, request: request, size: size))
         queuedBytes += size
+        // A tablet of one voter has nobody to wait for but its disk, and then the shell answers in time.
+        if config.voters.count > 1 { call(by: request.deadline, context: &context) }
     }
 
     /// Proposes what waits, as far as the pipeline has room.
     mutating func proposeQueued(context: inout StepContext) {
-        guard case .owner(let ownership) = role else { return }
-        while !queue.isEmpty, proposals.count < limits.pipelineDepthMax,
-            proposedBytes < limits.pipelineBytesMax || proposals.isEmpty
-        {
+        while !queue.isEmpty, let ownership, ownership.isOpen {
+            let depth = ownership.lastSlot.rawValue - min(ownership.lastSlot, commitPoint).rawValue
+            guard depth < UInt64(limits.pipelineDepthMax), proposedBytes < limits.pipelineBytesMax || depth == 0 else {
+                return context.mark(.pipelineFull)
+            }
             var commands: [Command] = []
-            var handles: [RequestHandle] = []
-            let size = takeEntry(&commands, &handles, context: &context)
-            guard !commands.isEmpty, case .owner(let current) = role else { continue }
-            let stamp = context.clock.tick(wall: context.now.wall, count: UInt64(commands.count))
+            var writes: [QueuedWrite] = []
+            let size = takeEntry(&commands, &writes, context: &context)
+            guard !commands.isEmpty else { continue }
             let entry = Entry(
-                slot: current.nextSlot,
+                slot: ownership.nextSlot,
                 ballot: ownership.ballot,
-                stamp: stamp,
+                stamp: context.takeStamps(commands.count),
                 payload: .commands(commands)
             )
-            proposals.append(Proposal(slot: entry.slot, ballot: ownership.ballot, handles: handles, size: size))
+            proposals.append(
+                Proposal(slot: entry.slot, ballot: ownership.ballot, stamp: entry.stamp, writes: writes, size: size)
+            )
             proposedBytes += size
             propose([entry], context: &context)
         }
@@ -43,7 +98,7 @@ extension TabletReplica {
     /// Moves commands that share an entry from the queue; those that nobody waits for any more are refused.
     private mutating func takeEntry(
         _ commands: inout [Command],
-        _ handles: inout [RequestHandle],
+        _ writes: inout [QueuedWrite],
         context: inout StepContext
     ) -> Int {
         var size = 0
@@ -58,61 +113,94 @@ extension TabletReplica {
             }
             size += next.size
             commands.append(next.request.command)
-            handles.append(next.handle)
+            writes.append(next)
         }
         return size
     }
 
     /// Phase 2a: to every voter at once. The own acceptor is a voter like any other.
     mutating func propose(_ entries: [Entry], context: inout StepContext) {
-        guard case .owner(var ownership) = role else { preconditionFailure("only an owner proposes") }
+        guard let ownership else { preconditionFailure("only an owner proposes") }
         precondition(entries.first?.slot == ownership.nextSlot, "one payload for a ballot and slot")
-        ownership.nextSlot = entries.last!.slot.next
-        role = .owner(ownership)
-        let body = EntriesBody(ballot: ownership.ballot, commitPoint: commitPoint, entries: entries)
-        for voter in config.voters where voter.node != node {
-            context.send(envelope(.accept(body)), to: voter.node)
+        leaveIdleLists(context: &context)
+        self.ownership!.nextSlot = entries.last!.slot.next
+        let accept = Accept(
+            body: EntriesBody(
+                ballot: ownership.ballot,
+                commitPoint: commitPoint,
+                entries: entries,
+                freshFrom: ownership.freshFrom
+            ),
+            closed: closedPoint(context: context),
+            retain: retain
+        )
+        // The own acceptor comes first, so that the ballot's promise is in the log before anything that rests on it.
+        receiveAccept(accept, from: node, context: &context)
+        for voter in config.voters.indices where voter != selfIndex {
+            stream(accept, to: voter, context: &context)
         }
-        receiveAccept(body, from: node, context: &context)
     }
 
     /// Phase 3: moves the commit point to the highest slot that a Q2 holds.
-    mutating func receiveAccepted(ballot: Ballot, through: Slot, from voter: Int, context: inout StepContext) {
-        guard case .owner(var ownership) = role, ownership.ballot == ballot, through < ownership.nextSlot,
-            through > ownership.acknowledged[voter]
-        else { return }
-        ownership.acknowledged[voter] = through
-        role = .owner(ownership)
-        guard let (chosen, votes) = chosenSlot(ownership) else { return }
-        markCommitted(through: chosen, votes: votes)
-        learnCommit(through: chosen, ballot: ballot, context: &context)
-        // The next accept carries the commit point; where none is about to follow, it is said by itself.
-        for peer in config.voters where peer.node != node && queue.isEmpty {
-            context.send(envelope(.commit(ballot: ballot, through: chosen)), to: peer.node)
+    mutating func receiveAccepted(_ accepted: Accepted, from voter: Int, context: inout StepContext) {
+        guard ownership?.ballot == accepted.ballot, accepted.through < ownership!.nextSlot else { return }
+        noteProgress(accepted, from: voter, context: &context)
+        if let (chosen, votes) = chosenSlot(context: context) {
+            markCommitted(through: chosen, votes: votes, context: &context)
+            learnCommit(through: chosen, ballot: accepted.ballot, context: &context)
+            // The next accept carries the commit point; where none is about to follow, it is said by itself.
+            if queue.isEmpty || !(ownership?.isOpen ?? false) { tellCommit(context: &context) }
+            proposeQueued(context: &context)
+        }
+        answerGlobalWrites(context: &context)
+        finishMove(context: &context)
+    }
+
+    private mutating func tellCommit(context: inout StepContext) {
+        guard let ownership else { return }
+        let commit = Commit(
+            ballot: ownership.ballot,
+            through: commitPoint,
+            closed: closedPoint(context: context),
+            retain: retain,
+            wantsAnswer: false
+        )
+        for voter in config.voters.indices
+        where voter != selfIndex && ownership.followers[voter].matched >= ownership.confirmationSlot {
+            guard context.liveness.isReachable(config.voters[voter]) else { continue }
+            context.send(envelope(.commit(commit)), to: config.voters[voter].node)
+            // It may be lost: the voter is asked how far it is, if it does not say so by itself.
+            if ownership.followers[voter].commitPoint < commitPoint { expectAnswer(from: voter, context: &context) }
         }
     }
 
     /// The highest slot above the commit point that a Q2 has acknowledged, with the votes for it.
-    private func chosenSlot(_ ownership: Ownership) -> (Slot, VoteSet)? {
+    private func chosenSlot(context: StepContext) -> (Slot, VoteSet)? {
+        guard let followers = ownership?.followers else { return nil }
         var best: (slot: Slot, votes: VoteSet)?
-        for candidate in ownership.acknowledged where candidate > (best?.slot ?? commitPoint) {
+        for candidate in followers where candidate.matched > (best?.slot ?? commitPoint) {
             var votes = VoteSet()
-            for (voter, slot) in ownership.acknowledged.enumerated() where slot >= candidate {
+            for (voter, follower) in followers.enumerated() where follower.matched >= candidate.matched {
                 votes.insert(voter)
             }
-            if quorums.isAcceptQuorum(votes) { best = (candidate, votes) }
+            if mutated(.quorumOfReachable) {
+                for (voter, config) in config.voters.enumerated() where context.liveness.isSuspected(config.node) {
+                    votes.insert(voter)
+                }
+            }
+            if quorums.isAcceptQuorum(votes) { best = (candidate.matched, votes) }
         }
         return best.map { ($0.slot, $0.votes) }
     }
 
     /// Notes on the proposals that have just been chosen how that came about.
-    private mutating func markCommitted(through slot: Slot, votes: VoteSet) {
+    private mutating func markCommitted(through slot: Slot, votes: VoteSet, context: inout StepContext) {
         let regions = quorums.acceptRegions(votes)
         let path: Receipt.Path = regions.contains(region) ? .fast : .slow
+        if path == .slow { context.mark(.slowPath) }
         for index in proposals.indices {
-            let proposal = proposals[index]
-            guard proposal.slot <= slot else { break }
-            guard proposal.slot > commitPoint else { continue }
+            guard proposals[index].slot <= slot else { break }
+            guard proposals[index].slot > commitPoint else { continue }
             proposals[index].path = path
             proposals[index].regions = regions
         }

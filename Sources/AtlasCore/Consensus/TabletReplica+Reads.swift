@@ -1,95 +1,348 @@
-/// Consistent reads (consensus.md sections 6 and 7).
+/// Reads (consensus.md sections 5 to 7).
 extension TabletReplica {
+    struct WaitingRead: Sendable {
+        var handle: RequestHandle
+        var request: ReadRequest
+        /// The slot that must have been applied; `nil` while no owner has fixed one.
+        var slot: Slot?
+        /// The round in which a Q2 must have confirmed the ballot; 0 is none.
+        var round: UInt64 = 0
+        var token: LogToken = 0
+        /// Of a weak read: when the owner is asked instead.
+        var patience: UInt64 = .max
+    }
+
     mutating func receiveRead(_ handle: RequestHandle, _ request: ReadRequest, context: inout StepContext) {
-        if case .follower = role {
-            context.refuse(handle, .notOwner(presumed: presumedOwner))
-            return
-        }
-        if let version = request.version, version > context.clock.read(wall: context.now.wall) {
-            context.refuse(handle, .versionInFuture(now: context.clock.last))
-            return
-        }
         guard waitingReads.count < limits.waitingReadsMax else {
-            context.refuse(handle, .overloaded("too many reads wait for a state"))
+            return context.refuse(handle, .overloaded("too many reads wait for a state"))
+        }
+        var read = WaitingRead(handle: handle, request: request)
+        if request.consistency != .consistent, !isOwner {
+            if serveAtReplica(read, context: &context) { return }
+            read.patience = min(context.now.monotonic + context.settings.replicaReadWait, request.deadline)
+            call(by: read.patience, context: &context)
+            waitingReads.append(read)
             return
         }
-        waitingReads.append(WaitingRead(handle: handle, request: request, slot: nil, token: 0))
-        fixReadPoints(context: &context)
+        guard ownership != nil || candidacy != nil || pendingHandoff != nil else {
+            return context.refuse(handle, .notOwner(presumed: presumedOwner))
+        }
+        if let version = request.version, version > context.readClock() {
+            guard request.mergesClock, context.mergeClock(version) else {
+                return context.refuse(handle, .versionInFuture(now: context.clock.last))
+            }
+        }
+        if config.voters.count > 1 { call(by: request.deadline, context: &context) }
+        waitingReads.append(read)
         serveWaitingReads(context: &context)
     }
 
-    /// Decides for each read that arrived which slot must have been applied before it may be served.
+    // MARK: - At the owner
+
+    /// Decides for each read that arrived which state must have been reached before it may be served.
     private mutating func fixReadPoints(context: inout StepContext) {
-        guard case .owner(let ownership) = role else { return }
-        var confirmation: Slot?
+        guard let ownership else { return }
+        var noOperation: Slot?
+        var round: UInt64?
         for index in waitingReads.indices where waitingReads[index].slot == nil {
             var slot = ownership.confirmationSlot
-            var needsConfirmation = !holdsLease
             if let version = waitingReads[index].request.version, version > applied.appliedTimestamp {
                 // Whatever carries a stamp up to the version has been proposed: the clock has passed it. It must not
                 // come back below it after a restart either.
-                slot = max(slot, Slot(rawValue: ownership.nextSlot.rawValue - 1))
-                waitingReads[index].token = persistClock(context: &context)
-                // Another voter may hold what an earlier owner stamped below the version, in a slot not reached yet. A
-                // no-op with a later stamp before it keeps it from being recovered.
-                needsConfirmation = needsConfirmation || config.voters.count > 1
+                slot = max(slot, self.ownership!.lastSlot)
+                _ = context.readClock()
+                waitingReads[index].token = context.lastToken
+                if config.voters.count > 1, closedByOwner(context: context) < version {
+                    // It waits while ownership is about to go: whoever is next will stamp below it no more than this one.
+                    guard ownership.isOpen else { continue }
+                    // A no-op with a later stamp keeps a later owner from stamping anything at or below the version. It
+                    // also shows that nobody else was the owner when the read arrived.
+                    let shared = noOperation ?? proposeNoOperation(context: &context)
+                    context.mark(.readByNoOperation)
+                    noOperation = shared
+                    waitingReads[index].slot = max(slot, shared)
+                    continue
+                }
             }
-            if needsConfirmation {
-                let shared = confirmation ?? confirmOwnership(context: &context)
-                confirmation = shared
-                slot = max(slot, shared)
+            if leaseUntil(context: context) <= context.now.monotonic, !mutated(.leaseNotChecked) {
+                // Without a lease a Q2 says, after the read arrived, that it knows of no other owner.
+                let shared = round ?? askConfirmation(context: &context)
+                round = shared
+                waitingReads[index].round = shared
+                slot = max(slot, commitPoint)
             }
             waitingReads[index].slot = slot
         }
     }
 
-    /// Without a lease a read is ordered by the log: once a no-op proposed after it arrived has been applied, nobody
-    /// else was the owner when it arrived.
-    private mutating func confirmOwnership(context: inout StepContext) -> Slot {
-        guard case .owner(let ownership) = role else { preconditionFailure("only an owner confirms itself") }
+    private mutating func proposeNoOperation(context: inout StepContext) -> Slot {
+        guard let ownership else { preconditionFailure("only an owner proposes") }
+        let stamp = context.takeStamps()
         let entry = Entry(
             slot: ownership.nextSlot,
             ballot: ownership.ballot,
-            stamp: context.clock.tick(wall: context.now.wall),
+            stamp: stamp,
             payload: .noOperation
         )
         propose([entry], context: &context)
         return entry.slot
     }
 
-    private func persistClock(context: inout StepContext) -> LogToken {
-        if let bound = context.clock.nextBound() {
-            var writer = ByteWriter()
-            writer.write(bound.rawValue)
-            context.append(
-                LogRecord(kind: .clockBound, tablet: config.tablet, epoch: config.epoch, body: writer.bytes),
-                mustSync: true
-            )
-        }
-        return context.lastToken
-    }
-
     mutating func serveWaitingReads(context: inout StepContext) {
-        guard !waitingReads.isEmpty, case .owner(let ownership) = role else { return }
+        guard !waitingReads.isEmpty else { return }
+        guard let ownership else { return serveWeakReads(context: &context) }
+        // Once the seal is chosen the successors may have other owners, whatever this one has applied.
+        if let seal = ownership.sealSlot, commitPoint >= seal { return }
         fixReadPoints(context: &context)
-        let receipt = Receipt(
-            owner: node,
-            ownerRegion: region,
-            ballot: ownership.ballot,
-            slot: applied.appliedSlot,
-            path: .local,
-            regions: [region]
-        )
-        waitingReads.removeAll { read in
-            guard let slot = read.slot, slot <= applied.appliedSlot, read.token <= context.durableToken else {
-                return false
+        let confirmed = confirmedRound()
+        var served = false
+        let reads = waitingReads
+        waitingReads.removeAll(keepingCapacity: true)
+        for read in reads {
+            guard let slot = read.slot, slot <= applied.appliedSlot, read.token <= context.durableToken,
+                read.round <= confirmed
+            else {
+                waitingReads.append(read)
+                continue
             }
+            if read.round > 0 { context.mark(.readByConfirmation) }
             if read.request.deadline <= context.now.monotonic {
                 context.refuse(read.handle, .deadlineExceeded)
             } else {
-                context.effects.append(.read(read.handle, ReadPoint(version: read.request.version, receipt: receipt)))
+                served = true
+                serve(read, staleness: 0, asOf: read.request.version ?? applied.appliedTimestamp, context: &context)
             }
-            return true
         }
+        if served { extendPermit(context: &context) }
+    }
+
+    private func serve(_ read: WaitingRead, staleness: UInt64, asOf: Timestamp, context: inout StepContext) {
+        let receipt = Receipt(
+            owner: promised.owner,
+            ownerRegion: config.voters.first { $0.node == promised.owner }?.region ?? region,
+            ballot: promised,
+            slot: applied.appliedSlot,
+            path: .local,
+            regions: [region],
+            stamp: asOf,
+            staleness: staleness,
+            tablet: key,
+            range: config.range
+        )
+        if read.request.query == .timestamp {
+            let now = context.readClock()
+            return context.answer(read.handle, .read(.timestamp(now), receipt))
+        }
+        // The pages of a scan that follow ask for the version of the first.
+        var version = read.request.version
+        if case .scan = read.request.query { version = version ?? asOf }
+        let point = ReadPoint(
+            version: version,
+            receipt: receipt,
+            query: read.request.query,
+            range: read.request.range.intersection(config.range)
+        )
+        context.effects.append(.read(read.handle, point))
+    }
+
+    /// While the lease lasts, reads need not come here.
+    private mutating func extendPermit(context: inout StepContext) {
+        guard config.voters.count > 1, let ownership else { return }
+        let until = leaseUntil(context: context)
+        guard until > context.now.monotonic, until > ownership.permittedUntil, ownership.isOpen else { return }
+        self.ownership!.permittedUntil = until
+        context.effects.append(.permitReads(config.tablet, until: until))
+    }
+
+    // MARK: - Leases and confirmations
+
+    /// Until when this owner may answer reads from its applied state without asking anybody; 0 if it may not.
+    ///
+    /// The support of a voter counts while it runs and its epoch is the one in which it acknowledged the ballot last.
+    /// With votes of its own alone making a Q2, every Q1 contains this node, and the lease has no end.
+    func leaseUntil(context: StepContext) -> UInt64 {
+        guard let ownership else { return 0 }
+        var supported: [(until: UInt64, voter: Int)] = []
+        for (voter, follower) in ownership.followers.enumerated() {
+            let until = context.liveness.support(from: config.voters[voter], acknowledgedIn: follower.supportEpoch)
+            if let until { supported.append((until, voter)) }
+        }
+        supported.sort { ($0.until, $0.voter) > ($1.until, $1.voter) }
+        var votes = VoteSet()
+        for (until, voter) in supported {
+            votes.insert(voter)
+            if quorums.isAcceptQuorum(votes) { return until }
+        }
+        return 0
+    }
+
+    /// Begins a round in which voters are asked whether they know of a higher ballot.
+    private mutating func askConfirmation(context: inout StepContext) -> UInt64 {
+        guard let ownership else { preconditionFailure("only an owner is confirmed") }
+        let round = context.liveness.nextRound
+        context.liveness.nextRound += 1
+        self.ownership!.followers[selfIndex].confirmedRound = round
+        sendConfirm(round, context: &context)
+        let slowest = config.voters.filter { !context.liveness.isSuspected($0.node) }
+            .map { context.liveness.retransmitTimeout($0.node) }
+        call(by: context.now.monotonic + (slowest.max() ?? ownership.permittedUntil), context: &context)
+        return round
+    }
+
+    private func sendConfirm(_ round: UInt64, context: inout StepContext) {
+        guard let ownership else { return }
+        let confirm = Confirm(
+            session: context.liveness.session,
+            round: round,
+            items: [Confirm.Item(tablet: key, ballot: ownership.ballot)]
+        )
+        for (voter, follower) in zip(config.voters, ownership.followers)
+        where voter.node != node && follower.confirmedRound < round {
+            context.send(.confirm(confirm), to: voter.node)
+        }
+    }
+
+    mutating func receiveConfirmed(
+        _ ballot: Ballot,
+        round: UInt64,
+        supportEpoch: UInt64,
+        from voter: Int,
+        context: inout StepContext
+    ) {
+        guard ownership?.ballot == ballot else { return }
+        var follower = ownership!.followers[voter]
+        follower.confirmedRound = max(follower.confirmedRound, round)
+        if supportEpoch > follower.supportEpoch {
+            context.mark(.epochConfirmed)
+            follower.supportEpoch = supportEpoch
+        }
+        ownership!.followers[voter] = follower
+        serveWaitingReads(context: &context)
+    }
+
+    /// The highest round that a Q2 has confirmed.
+    private func confirmedRound() -> UInt64 {
+        guard let followers = ownership?.followers else { return 0 }
+        var best: UInt64 = 0
+        for candidate in followers where candidate.confirmedRound > best {
+            var votes = VoteSet()
+            for (voter, follower) in followers.enumerated() where follower.confirmedRound >= candidate.confirmedRound {
+                votes.insert(voter)
+            }
+            if quorums.isAcceptQuorum(votes) { best = candidate.confirmedRound }
+        }
+        return best
+    }
+
+    // MARK: - At any replica
+
+    private mutating func serveWeakReads(context: inout StepContext) {
+        let reads = waitingReads
+        waitingReads = []
+        for read in reads {
+            if read.request.consistency != .consistent, serveAtReplica(read, context: &context) { continue }
+            waitingReads.append(read)
+        }
+    }
+
+    /// Answers from the applied state, if that is recent enough for what was asked.
+    private mutating func serveAtReplica(_ read: WaitingRead, context: inout StepContext) -> Bool {
+        let closed = closedTimestamp(context: context)
+        let now = context.readClock().milliseconds
+        let staleness = now - min(now, closed.milliseconds)
+        guard !isInstalling, read.request.query != .timestamp, closed >= read.request.minVersion else { return false }
+        if let version = read.request.version {
+            guard version <= closed || mutated(.readPastClosed) else { return false }
+        } else if let limit = read.request.stalenessMax, staleness > limit / ConsensusSettings.millisecond {
+            return false
+        }
+        context.mark(.readAtReplica)
+        serve(read, staleness: staleness, asOf: read.request.version ?? closed, context: &context)
+        return true
+    }
+
+    /// Weak reads that have waited long enough go to the owner; reads past their deadline go nowhere.
+    mutating func tickReads(next: inout UInt64, context: inout StepContext) {
+        let now = context.now.monotonic
+        serveWaitingReads(context: &context)
+        var unconfirmed: UInt64 = 0
+        let confirmed = confirmedRound()
+        waitingReads.removeAll { read in
+            if read.request.deadline <= now {
+                context.refuse(read.handle, .deadlineExceeded)
+                return true
+            }
+            if ownership == nil, candidacy == nil, pendingHandoff == nil, read.patience <= now || read.request.consistency == .consistent {
+                var request = read.request
+                request.consistency = .consistent
+                context.rerouted.append((read.handle, .read(request)))
+                return true
+            }
+            if read.patience != .max { next = min(next, max(read.patience, now + context.settings.replicaReadWait)) }
+            next = min(next, read.request.deadline)
+            if read.round > confirmed { unconfirmed = max(unconfirmed, read.round) }
+            return false
+        }
+        guard unconfirmed > 0 else { return }
+        sendConfirm(unconfirmed, context: &context)
+        next = min(next, now + context.settings.retransmitMin)
+    }
+
+    // MARK: - Closed timestamps
+
+    /// What this owner may promise to stamp nothing at or below: a Q2 has merged it, each voter of it in the support epoch
+    /// in which it acknowledged the ballot, so that every later owner hears of it in its Q1.
+    func closedByOwner(context: StepContext) -> Timestamp {
+        guard let ownership, commitPoint >= ownership.confirmationSlot else { return .zero }
+        let own = context.clock.last
+        if mutated(.closedTooEarly) { return own }
+        var clocks: [(clock: Timestamp, voter: Int)] = [(own, selfIndex)]
+        for (voter, follower) in ownership.followers.enumerated() where voter != selfIndex {
+            let clock = context.liveness.repliedClock(
+                of: config.voters[voter],
+                acknowledgedIn: follower.supportEpoch
+            )
+            if let clock { clocks.append((clock, voter)) }
+        }
+        clocks.sort { ($0.clock, $0.voter) > ($1.clock, $1.voter) }
+        var votes = VoteSet()
+        for (clock, voter) in clocks {
+            votes.insert(voter)
+            if quorums.isAcceptQuorum(votes) { return min(clock, own) }
+        }
+        return .zero
+    }
+
+    func closedPoint(context: StepContext) -> ClosedPoint? {
+        guard let ownership, config.voters.count > 1 else { return nil }
+        let closed = closedByOwner(context: context)
+        return closed == .zero ? nil : ClosedPoint(slot: ownership.lastSlot, timestamp: closed)
+    }
+
+    /// Takes over what an owner has closed; it counts once its slot has been applied.
+    mutating func noteClosed(_ point: ClosedPoint?) {
+        guard let point, point.timestamp > closed else { return }
+        closing.removeAll { $0.slot >= point.slot && $0.timestamp <= point.timestamp }
+        guard !closing.contains(where: { $0.slot <= point.slot && $0.timestamp >= point.timestamp }) else { return }
+        if closing.count == Self.closingMax { closing.removeFirst() }
+        closing.insert(point, at: closing.lowerBound { $0.slot < point.slot })
+        settleClosed()
+    }
+
+    private static var closingMax: Int { 16 }
+
+    mutating func settleClosed() {
+        while let first = closing.first, first.slot <= applied.appliedSlot {
+            closed = max(closed, first.timestamp)
+            closing.removeFirst()
+        }
+    }
+
+    /// The version at or below which the applied state is complete for good.
+    package func closedTimestamp(context: StepContext) -> Timestamp {
+        if isOwner, applied.appliedSlot == ownership?.lastSlot { return max(closed, closedByOwner(context: context)) }
+        guard let owner = context.liveness[promised.owner] else { return closed }
+        let idle = owner.idleReceiver.closed(key, applied: applied.appliedSlot)
+        return max(closed, idle)
     }
 }

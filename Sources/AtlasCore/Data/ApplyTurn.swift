@@ -6,6 +6,8 @@ struct ApplyTurn<Store: KeyValueStore> {
     var filter: RequestFilter
     var state: TabletState
     var writes = WriteSet()
+    /// The seal that ends the run.
+    private var seal: (seal: Seal, entry: Entry)?
     private var hash: StateHash
     /// The newest records as this turn leaves them; a `nil` inside is a deleted key.
     private var newest: [Key: Record?] = [:]
@@ -23,6 +25,8 @@ struct ApplyTurn<Store: KeyValueStore> {
 
     mutating func apply(_ entry: Entry) throws(StoreError) -> [CommandResult] {
         precondition(entry.slot == state.appliedSlot.next, "entries are applied in order, once")
+        precondition(seal == nil, "nothing follows a seal")
+        if case .seal(let seal) = entry.payload { self.seal = (seal, entry) }
         var results: [CommandResult] = []
         if case .commands(let commands) = entry.payload {
             results.reserveCapacity(commands.count)
@@ -39,14 +43,29 @@ struct ApplyTurn<Store: KeyValueStore> {
     /// Adds the position to the changes.
     mutating func finish() {
         state.stateHash = hash.value
-        writes.tablets = [state]
+        guard let (seal, entry) = seal else {
+            writes.tablets = [state]
+            return
+        }
+        // Data and position are never apart: what follows begins with the batch that ends the epoch.
+        let sealed = TabletKey(tablet: state.tablet, epoch: state.epoch)
+        for config in seal.successors {
+            let origin = ConfigBody.Origin(
+                sealed: sealed,
+                slot: entry.slot,
+                firstBallot: seal.firstBallot(of: config)
+            )
+            writes.configs.append(ConfigBody(config: config, origin: origin))
+            writes.tablets.append(TabletState(following: state, as: config, sealedAt: entry.stamp))
+        }
     }
 
     private mutating func apply(_ command: Command, stamp: Timestamp) throws(StoreError) -> CommandResult {
         let id = command.requestID
+        if command.expiry != .zero, stamp > command.expiry { return .expired }
         if !id.isNone {
             guard id.isWithin(retryWindow, of: stamp) else { return .requestIDExpired }
-            if let answer = try earlierAnswer(to: command, stamp: stamp) { return answer }
+            if !mutated(.retryAppliedTwice), let answer = try earlierAnswer(to: command, stamp: stamp) { return answer }
         }
         var evaluation = Evaluation(stamp: stamp, now: stamp.milliseconds, requestID: id)
         let result = try evaluation.run(command, read: record)

@@ -39,6 +39,9 @@ package protocol KeyValueStore: Sendable {
 
     func tabletState(of tablet: TabletID) throws(StoreError) -> TabletState?
 
+    /// The config that the tablet's state belongs to, if it came with a seal or a snapshot.
+    func tabletConfig(of tablet: TabletID) throws(StoreError) -> ConfigBody?
+
     /// A frozen view for scans and for reads of several keys. Holding one keeps what it shows from being reclaimed.
     func snapshot() -> Snapshot
 
@@ -108,10 +111,12 @@ package struct WriteSet: Sendable {
 
     package var changes: [Change] = []
     package var tablets: [TabletState] = []
+    /// Of tablets that begin with this set.
+    package var configs: [ConfigBody] = []
 
     package init() {}
 
     package var isEmpty: Bool {
-        changes.isEmpty && tablets.isEmpty
+        changes.isEmpty && tablets.isEmpty && configs.isEmpty
     }
 }

@@ -3,6 +3,7 @@ struct MemoryState: Sendable {
     var rows = MemoryRows()
     /// In the order of their ids.
     var tablets: [TabletState] = []
+    var configs: [TabletID: ConfigBody] = [:]
     var watermark = Timestamp.zero
 
     func record(of key: Key, at version: Timestamp) throws(StoreError) -> Record? {

@@ -4,8 +4,8 @@
 /// Unchecked: confined to one thread at a time, its user's; its snapshots are immutable values.
 package final class MemoryStore: KeyValueStore, @unchecked Sendable {
     package let retention: RetentionPolicy
-    private var state = MemoryState()
-    private var flushed = MemoryState()
+    var state = MemoryState()
+    var flushed = MemoryState()
 
     package init(retention: RetentionPolicy = RetentionPolicy()) {
         self.retention = retention
@@ -33,6 +33,10 @@ package final class MemoryStore: KeyValueStore, @unchecked Sendable {
         state.tablets.first { $0.tablet == tablet }
     }
 
+    package func tabletConfig(of tablet: TabletID) throws(StoreError) -> ConfigBody? {
+        state.configs[tablet]
+    }
+
     package func snapshot() -> MemorySnapshot {
         MemorySnapshot(state: state)
     }
@@ -48,6 +52,7 @@ package final class MemoryStore: KeyValueStore, @unchecked Sendable {
         for tablet in changes.tablets {
             state.set(tablet)
         }
+        for body in changes.configs { state.configs[body.config.tablet] = body }
     }
 
     /// Makes everything that was committed durable.
@@ -84,7 +89,7 @@ package final class MemoryStore: KeyValueStore, @unchecked Sendable {
 
 /// A frozen view of a `MemoryStore`.
 package final class MemorySnapshot: StoreSnapshot {
-    private let state: MemoryState
+    let state: MemoryState
 
     init(state: MemoryState) {
         self.state = state

@@ -57,4 +57,17 @@ package struct TabletState: Hashable, Sendable {
         closedTimestamp = .zero
         stateHash = 0
     }
+
+    /// The state with which a tablet begins after a seal: that of the sealed one, at slot zero of a new log.
+    package init(following sealed: TabletState, as config: TabletConfig, sealedAt stamp: Timestamp) {
+        tablet = config.tablet
+        epoch = config.epoch
+        appliedSlot = .zero
+        appliedTimestamp = max(sealed.appliedTimestamp, stamp)
+        closedTimestamp = .zero
+        var hash = StateHash(seed: sealed.stateHash)
+        hash.mix(config.tablet.rawValue)
+        hash.mix(config.epoch)
+        stateHash = hash.value
+    }
 }

@@ -2,18 +2,91 @@
 /// clock; the production shell and the simulator run the same code.
 package struct NodeCore: Sendable {
     package let node: NodeID
-    package private(set) var tablets: [TabletReplica]
-    private var context: StepContext
+    package let incarnation: UInt64
+    let limits: Limits
+    /// In the order of their ranges, which do not overlap.
+    package internal(set) var tablets: [TabletReplica] = []
+    /// Ended epochs that others may still need.
+    package internal(set) var retired: [RetiredTablet] = []
+    /// Tablets that have left this node, with the last epoch that was here.
+    var ended: [TabletID: UInt64] = [:]
+    /// Tablets of other nodes, as far as this one has heard of them.
+    package internal(set) var directory = TabletDirectory()
+    package internal(set) var fetches: [SnapshotFetch] = []
+    var context: StepContext
     /// Tablets with writes that wait for the end of the turn.
-    private var dirty: [Int] = []
+    private var dirty: [TabletID] = []
+    private var places: [TabletID: Int] = [:]
 
     /// - Parameters:
+    ///   - members: every node of the cluster that is configured, this one included.
+    ///   - seed: of what the node decides by chance.
     ///   - tablets: what the node holds, in any order; their ranges do not overlap.
     ///   - clock: begins above everything that the node stated before.
-    package init(node: NodeID, tablets: [TabletReplica], clock: HybridClock) {
+    ///   - supportDuration: for how long an earlier life of this node may have supported another node, in nanoseconds.
+    package init(
+        node: NodeID,
+        incarnation: UInt64,
+        members: [Member],
+        seed: UInt64 = 0,
+        settings: ConsensusSettings = ConsensusSettings(),
+        limits: Limits = Limits(),
+        tablets: [TabletReplica],
+        directory: [TabletConfig] = [],
+        clock: HybridClock,
+        supportDuration: UInt64 = 0
+    ) {
         self.node = node
-        self.tablets = tablets.sorted { $0.config.range.start < $1.config.range.start }
-        context = StepContext(node: node, clock: clock)
+        self.incarnation = incarnation
+        self.limits = limits
+        let region = members.first { $0.node == node }?.region ?? tablets.first?.region ?? RegionID(rawValue: 0)
+        let liveness = Liveness(
+            node: node,
+            incarnation: incarnation,
+            region: region,
+            // The clock begins above every bound that was durable before anything was sent.
+            session: clock.last.rawValue + 1,
+            settings: settings
+        )
+        context = StepContext(clock: clock, liveness: liveness, random: Random(seed: seed ^ node.rawValue))
+        context.supportDurationMax = max(settings.supportDuration, supportDuration)
+        context.liveness.graceUntil = supportDuration
+        for member in members { context.liveness.insert(member.node, region: member.region) }
+        for tablet in tablets.sorted(by: { $0.config.range.start < $1.config.range.start }) { insert(tablet) }
+        for config in directory { learn(config) }
+    }
+
+    package struct Member: Hashable, Sendable {
+        package var node: NodeID
+        package var region: RegionID
+
+        package init(node: NodeID, region: RegionID) {
+            self.node = node
+            self.region = region
+        }
+    }
+
+    /// Rare paths passed so far.
+    package var marks: MarkSet {
+        context.marks
+    }
+
+    package var clock: Timestamp {
+        context.clock.last
+    }
+
+    package var liveness: Liveness {
+        context.liveness
+    }
+
+    /// Whether something waits for the end of the turn.
+    package var awaitsTurnEnd: Bool {
+        !dirty.isEmpty
+    }
+
+    /// How many requests are under way for clients here and elsewhere.
+    package var requestCount: Int {
+        context.requests.origins.count + context.requests.remotes.count
     }
 
     /// Takes in one event.
@@ -22,120 +95,165 @@ package struct NodeCore: Sendable {
         context.now = now
         swap(&context.effects, &effects)
         receive(event)
-        deliverLocal()
+        settle()
+        context.askForWake()
         swap(&context.effects, &effects)
     }
 
     private mutating func receive(_ event: Event) {
         switch event {
         case .start:
-            for index in tablets.indices where tablets[index].config.voters.count == 1 {
-                tablets[index].startElection(context: &context)
-            }
+            start()
         case .campaign(let tablet):
             if let index = index(of: tablet) { tablets[index].startElection(context: &context) }
-        case .message(let envelope, let sender):
-            receive(envelope, from: sender)
+        case .message(let message, let sender, let incarnation):
+            receive(message, from: sender, incarnation: incarnation)
         case .write(let handle, let request):
-            receiveWrite(handle, request)
+            route(handle, .write(request))
         case .read(let handle, let request):
-            receiveRead(handle, request)
+            route(handle, .read(request))
+        case .admin(let handle, let request):
+            route(handle, .admin(request))
         case .durable(let token):
             precondition(token <= context.lastToken, "only what was appended becomes durable")
-            context.durableToken = max(context.durableToken, token)
+            context.noteDurable(token)
             deliverLocal()
-            for index in tablets.indices {
+            for index in tablets.indices where !tablets[index].waitingReads.isEmpty {
                 tablets[index].serveWaitingReads(context: &context)
             }
         case .applied(let state, let results):
             guard let index = index(of: state.tablet) else { preconditionFailure("no such tablet was applied") }
             tablets[index].receiveApplied(state, results: results, context: &context)
             tablets[index].proposeQueued(context: &context)
+            beginInstalling(state.tablet)
         case .flushed(let state):
-            context.effects.append(.truncateLog(state.tablet, epoch: state.epoch, through: state.appliedSlot))
+            receiveFlushed(state)
+        case .readFinished(let handle, let point, let result):
+            finishRead(handle, point, result)
+        case .snapshotRead(let request, let receiver, let part):
+            sendPart(part, for: request, to: receiver)
+        case .snapshotInstalled(let body, let state):
+            receiveInstalled(body, state)
         case .endOfTurn:
-            for index in dirty {
-                tablets[index].proposeQueued(context: &context)
+            for tablet in dirty {
+                if let index = index(of: tablet) { tablets[index].proposeQueued(context: &context) }
             }
             dirty.removeAll(keepingCapacity: true)
+        case .wake:
+            wake()
+        }
+    }
+
+    private mutating func start() {
+        let now = context.now.monotonic
+        if context.liveness.graceUntil > 0 {
+            let duration = context.settings.stretched(context.liveness.graceUntil)
+            context.liveness.graceUntil = mutated(.grantsForgotten) ? 0 : now + duration
+        }
+        for index in context.liveness.others.indices { context.liveness.others[index].lastHeard = now }
+        for index in tablets.indices {
+            if tablets[index].config.voters.count == 1 {
+                tablets[index].startElection(context: &context)
+            } else {
+                if mutated(.restartKeepsOwnership), tablets[index].promised.owner == node {
+                    let rest = tablets[index].window.run(
+                        above: tablets[index].commitPoint,
+                        through: tablets[index].window.last
+                    )
+                    tablets[index].takeOwnership(tablets[index].promised, proposing: rest, context: &context)
+                }
+                tablets[index].watchOwner(context: &context)
+            }
+        }
+        if !context.liveness.others.isEmpty { beat() }
+    }
+
+    private mutating func wake() {
+        context.beginWake()
+        if !context.liveness.others.isEmpty { tickNodes() }
+        for index in tablets.indices {
+            tablets[index].tick(context: &context)
+            if tablets[index].due != .max { context.wake(by: tablets[index].due) }
+        }
+        tickBeginnings()
+        tickRetired()
+        tickFetches()
+        tickRequests()
+    }
+
+    /// Carries out what the step has led to, until nothing is left.
+    private mutating func settle() {
+        while true {
+            deliverLocal()
+            if !context.changes.isEmpty {
+                apply(context.changes.removeFirst())
+            } else if !context.rerouted.isEmpty {
+                let (handle, request) = context.rerouted.removeFirst()
+                reroute(handle, request)
+            } else if !context.requests.answers.isEmpty {
+                let (handle, reply) = context.requests.answers.removeFirst()
+                deliver(reply, to: handle)
+            } else {
+                break
+            }
         }
     }
 
     private mutating func deliverLocal() {
         while let envelope = context.takeLocal() {
-            receive(envelope, from: node)
+            receive(envelope, from: node, incarnation: incarnation)
         }
     }
 
-    /// A message about an unknown tablet, another epoch or from a node that is no voter changes nothing.
-    private mutating func receive(_ envelope: Envelope, from sender: NodeID) {
-        guard let index = index(of: envelope.tablet), tablets[index].config.epoch == envelope.epoch,
-            let voter = tablets[index].config.voterIndex(of: sender)
-        else {
+    private mutating func receiveFlushed(_ state: TabletState) {
+        guard let index = index(of: state.tablet), tablets[index].config.epoch == state.epoch else { return }
+        tablets[index].flushed = max(tablets[index].flushed, state.appliedSlot)
+        tablets[index].truncateLog(context: &context)
+        guard !tablets[index].isStored else { return }
+        tablets[index].isStored = true
+        // Nothing leads back to the logs of earlier epochs any more.
+        let body = tablets[index].body
+        let links = body.chain + (body.origin.map { [ConfigBody.Link(sealed: $0.sealed, slot: $0.slot)] } ?? [])
+        for link in links {
             context.effects.append(
-                .report("refused a message about tablet \(envelope.tablet.rawValue), epoch \(envelope.epoch)")
+                .truncateLog(link.sealed.tablet, epoch: link.sealed.epoch, through: link.slot)
             )
-            return
-        }
-        tablets[index].receive(envelope.message, from: sender, voter: voter, context: &context)
-    }
-
-    private mutating func receiveWrite(_ handle: RequestHandle, _ request: WriteRequest) {
-        guard let first = request.command.operations.first, let index = index(holding: first.key),
-            request.command.operations.allSatisfy({ tablets[index].config.range.contains($0.key) })
-        else {
-            context.refuse(handle, .noSuchTablet)
-            return
-        }
-        tablets[index].enqueue(handle, request, context: &context)
-        if !dirty.contains(index) { dirty.append(index) }
-    }
-
-    private mutating func receiveRead(_ handle: RequestHandle, _ request: ReadRequest) {
-        guard let index = index(holding: request.range.start) else {
-            context.refuse(handle, .noSuchTablet)
-            return
-        }
-        tablets[index].receiveRead(handle, request, context: &context)
-    }
-
-    private func index(of tablet: TabletID) -> Int? {
-        tablets.firstIndex { $0.config.tablet == tablet }
-    }
-
-    private func index(holding key: Key) -> Int? {
-        tablets.lastIndex { $0.config.range.start <= key }
-            .flatMap { tablets[$0].config.range.contains(key) ? $0 : nil }
-    }
-}
-
-extension TabletReplica {
-    mutating func receive(_ message: Message, from sender: NodeID, voter: Int, context: inout StepContext) {
-        switch message {
-        case .prepare(let ballot, let above):
-            receivePrepare(ballot: ballot, above: above, from: sender, context: &context)
-        case .promise(let ballot, let clock, _, let entries):
-            receivePromise(ballot: ballot, clock: clock, entries: entries, from: voter, context: &context)
-        case .promiseNeedsSnapshot(_, let through):
-            context.effects.append(.report("a candidate needs a snapshot through slot \(through.rawValue)"))
-        case .accept(let body):
-            receiveAccept(body, from: sender, context: &context)
-        case .accepted(let ballot, let through):
-            receiveAccepted(ballot: ballot, through: through, from: voter, context: &context)
-        case .commit(let ballot, let through):
-            learnCommit(through: through, ballot: ballot, context: &context)
-        case .reject(let ballot):
-            receiveReject(promised: ballot, context: &context)
         }
     }
 
-    /// A voter has promised a higher ballot: this node's is over. The own promise stays as it is.
-    private mutating func receiveReject(promised ballot: Ballot, context: inout StepContext) {
-        highestSeen = max(highestSeen, ballot)
-        switch role {
-        case .candidate(let candidacy) where ballot > candidacy.ballot: stepDown(context: &context)
-        case .owner(let ownership) where ballot > ownership.ballot: stepDown(context: &context)
-        default: break
-        }
+    mutating func noteDirty(_ tablet: TabletID) {
+        if !dirty.contains(tablet) { dirty.append(tablet) }
+    }
+
+    // MARK: - Tablets
+
+    func index(of tablet: TabletID) -> Int? {
+        tablets.count == 1 ? (tablets[0].config.tablet == tablet ? 0 : nil) : places[tablet]
+    }
+
+    func index(of key: TabletKey) -> Int? {
+        index(of: key.tablet).flatMap { tablets[$0].config.epoch == key.epoch ? $0 : nil }
+    }
+
+    func index(holding key: Key) -> Int? {
+        let next = tablets.lowerBound { $0.config.range.start <= key }
+        return next > 0 && tablets[next - 1].config.range.contains(key) ? next - 1 : nil
+    }
+
+    mutating func insert(_ replica: TabletReplica) {
+        let start = replica.config.range.start
+        tablets.insert(replica, at: tablets.lowerBound { $0.config.range.start < start })
+        for voter in replica.config.voters { context.liveness.insert(voter.node, region: voter.region) }
+        rebuildPlaces()
+    }
+
+    mutating func remove(at index: Int) -> TabletReplica {
+        defer { rebuildPlaces() }
+        return tablets.remove(at: index)
+    }
+
+    private mutating func rebuildPlaces() {
+        places = [:]
+        for (index, tablet) in tablets.enumerated() { places[tablet.config.tablet] = index }
     }
 }

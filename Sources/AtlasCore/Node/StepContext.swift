@@ -4,19 +4,55 @@ internal import DequeModule
 package struct StepContext: Sendable {
     package let node: NodeID
     package internal(set) var now = Instant(monotonic: 0, wall: 0)
-    package internal(set) var clock: HybridClock
+    package private(set) var clock: HybridClock
+    package internal(set) var liveness: Liveness
+    package let settings: ConsensusSettings
+    /// For how long this node may have supported another one, by this life's settings or by an earlier one's.
+    var supportDurationMax: UInt64 = 0
+    /// Of requests that are passed on.
+    var nextRequest: UInt64 = 1
+    /// Rare paths passed so far.
+    package private(set) var marks = MarkSet()
+    var random: Random
+    var moveBudget: MoveBudget
+    var requests = RequestTable()
     /// The last token given out.
     package private(set) var lastToken: LogToken = 0
     /// Everything up to this token is durable.
-    package internal(set) var durableToken: LogToken = 0
+    package private(set) var durableToken: LogToken = 0
+    /// Readings up to this may be told to others: no restart goes back behind it.
+    private var durableBound: Timestamp
+    /// Bounds on their way to the disk.
+    private var bounds: Deque<(token: LogToken, bound: Timestamp)> = []
     var effects: [Effect] = []
     /// Messages of this node to itself, in the order of their tokens.
     private var local: Deque<(token: LogToken, envelope: Envelope)> = []
 
-    package init(node: NodeID, clock: HybridClock) {
-        self.node = node
+    /// The earliest time at which something is to be done without any event.
+    private(set) var wakeTime = UInt64.max
+    /// The earliest wake that the shell has been asked for and has not given yet.
+    private var askedWake = UInt64.max
+
+    /// Requests that have to find another way: the replica that had them owns its tablet no more.
+    var rerouted: [(handle: RequestHandle, request: Request)] = []
+    /// What replicas want changed around them, once the step is through with them.
+    var changes: [StructuralChange] = []
+
+    init(clock: HybridClock, liveness: Liveness, random: Random) {
+        node = liveness.node
+        settings = liveness.settings
+        durableBound = clock.bound
         self.clock = clock
+        self.liveness = liveness
+        self.random = random
+        moveBudget = MoveBudget(movesPerSecondMax: settings.movesPerSecondMax, burst: settings.movesBurst)
     }
+
+    mutating func mark(_ mark: Mark) {
+        marks.insert(mark)
+    }
+
+    // MARK: - Log and messages
 
     /// Appends a record to the log, and returns the token that it becomes durable with.
     @discardableResult
@@ -31,17 +67,120 @@ package struct StepContext: Sendable {
         if receiver == node {
             local.append((max(token, local.last?.token ?? 0), envelope))
         } else {
-            effects.append(.send(envelope, to: receiver, after: token))
+            send(.tablet(envelope), to: receiver, after: token)
         }
     }
 
-    mutating func refuse(_ handle: RequestHandle, _ refusal: Refusal) {
-        effects.append(.reply(handle, .refused(refusal)))
+    mutating func send(_ message: PeerMessage, to receiver: NodeID, after token: LogToken = 0) {
+        // What is said may state the clock, or rest on it.
+        let clockToken = clock.last > durableBound ? bounds.last?.token ?? 0 : 0
+        let token = mutated(.replyBeforeDurable) ? 0 : max(token, clockToken)
+        effects.append(.send(message, to: receiver, after: token))
     }
 
     /// The next message of this node to itself whose token is durable.
     mutating func takeLocal() -> Envelope? {
-        guard let first = local.first, first.token <= durableToken else { return nil }
+        guard let first = local.first, first.token <= durableToken || mutated(.replyBeforeDurable) else { return nil }
         return local.removeFirst().envelope
     }
+
+    // MARK: - Answers
+
+    /// Answers a request, wherever it came from.
+    mutating func answer(_ handle: RequestHandle, _ reply: Reply) {
+        if handle < .localMax, requests.isEmpty { return effects.append(.reply(handle, reply)) }
+        requests.answers.append((handle, reply))
+    }
+
+    mutating func refuse(_ handle: RequestHandle, _ refusal: Refusal) {
+        answer(handle, .refused(refusal))
+    }
+
+    // MARK: - Time
+
+    /// The present on the node's clock, without taking a stamp.
+    mutating func readClock() -> Timestamp {
+        let reading = clock.read(wall: now.wall)
+        secureClock()
+        return reading
+    }
+
+    /// Consecutive stamps above all earlier ones; the first is returned.
+    mutating func takeStamps(_ count: Int = 1) -> Timestamp {
+        let first = clock.tick(wall: now.wall, count: UInt64(count))
+        secureClock()
+        return first
+    }
+
+    /// Goes above a stamp that safety asks to pass.
+    mutating func passClock(_ stamp: Timestamp) {
+        clock.advance(past: stamp)
+        secureClock()
+    }
+
+    /// Follows another node's clock, unless it is too far ahead.
+    @discardableResult
+    mutating func mergeClock(_ stamp: Timestamp) -> Bool {
+        guard clock.merge(stamp, wall: now.wall) else {
+            mark(.clockRefused)
+            return false
+        }
+        secureClock()
+        return true
+    }
+
+    /// So that the clock does not go back across a restart either, a bound is made durable ahead of use.
+    private mutating func secureClock() {
+        if clock.last > clock.bound, clock.bound > .zero { mark(.clockJump) }
+        guard let bound = clock.nextBound() else { return }
+        let body = ClockBody(bound: bound, supportDuration: max(supportDurationMax, settings.supportDuration))
+        let token = append(
+            LogRecord(kind: .clockBound, tablet: .none, epoch: 0, body: body.encoded()),
+            mustSync: true
+        )
+        bounds.append((token, bound))
+    }
+
+    mutating func noteDurable(_ token: LogToken) {
+        durableToken = max(durableToken, token)
+        while let first = bounds.first, first.token <= durableToken {
+            durableBound = first.bound
+            bounds.removeFirst()
+        }
+    }
+
+    /// Asks to be woken at a time at the latest.
+    mutating func wake(by time: UInt64) {
+        wakeTime = min(wakeTime, time)
+    }
+
+    /// The time has come: whoever still waits for another one asks again.
+    mutating func beginWake() {
+        wakeTime = .max
+        askedWake = .max
+    }
+
+    /// Tells the shell about the next wake, if it does not know of one as early.
+    mutating func askForWake() {
+        guard wakeTime < askedWake else { return }
+        askedWake = wakeTime
+        effects.append(.wake(at: wakeTime))
+    }
+}
+
+/// What a replica wants changed around it.
+enum StructuralChange: Sendable {
+    /// Its seal has been applied.
+    case sealed(TabletKey, Seal, Slot, isOwn: Bool)
+    /// It needs the state of a node that has it.
+    case fetch(TabletKey, from: NodeID)
+    /// A voter lacks its state.
+    case offer(TabletKey, to: NodeID)
+    /// Takes a tablet off the list of those that are idle at a node, or puts it on.
+    case idle(TabletKey, node: NodeID, slot: Slot?)
+}
+
+extension TabletID {
+    /// In records that are about the node and no tablet.
+    package static let none = TabletID(rawValue: 0)
 }

@@ -39,13 +39,15 @@ package struct QuorumSystem: Hashable, Sendable {
 
     /// Whether `votes` contain a phase-1 quorum.
     package func isPrepareQuorum(_ votes: VoteSet) -> Bool {
-        let covered = regions.count { votes.count(in: $0.voters) >= $0.prepare }
+        let less = mutated(.prepareQuorumTooSmall) ? 1 : 0
+        let covered = regions.count { votes.count(in: $0.voters) >= max(1, $0.prepare - less) }
         return covered >= regions.count - regionFailures
     }
 
     /// Whether `votes` contain a phase-2 quorum.
     package func isAcceptQuorum(_ votes: VoteSet) -> Bool {
-        regions.count { votes.count(in: $0.voters) >= $0.accept } >= regionFailures + 1
+        let less = mutated(.acceptQuorumTooSmall) ? 1 : 0
+        return regions.count { votes.count(in: $0.voters) >= max(1, $0.accept - less) } >= regionFailures + 1
     }
 
     /// The regions in which `votes` have a phase-2 majority, in order.

@@ -14,6 +14,7 @@ package struct Voter: Hashable, Sendable {
 /// What the voters of a tablet have agreed about it for one epoch. Only a seal makes another.
 package struct TabletConfig: Hashable, Sendable {
     package var tablet: TabletID
+    /// Grows along every line of descent: of two configs whose ranges overlap, the one with the higher epoch came later.
     package var epoch: UInt64
     package var range: KeyRange
     /// Sorted by node.
@@ -21,6 +22,8 @@ package struct TabletConfig: Hashable, Sendable {
     /// `fz`: 0 for the survival goal `node`, 1 for `region`.
     package var regionFailures: Int
     package var localThresholdPermille: Int
+    /// The one region in which the tablet's owner shall be, if there is one.
+    package var pinnedRegion: RegionID?
 
     package init(
         tablet: TabletID,
@@ -28,7 +31,8 @@ package struct TabletConfig: Hashable, Sendable {
         range: KeyRange,
         voters: [Voter],
         regionFailures: Int,
-        localThresholdPermille: Int
+        localThresholdPermille: Int,
+        pinnedRegion: RegionID? = nil
     ) {
         self.tablet = tablet
         self.epoch = epoch
@@ -36,6 +40,11 @@ package struct TabletConfig: Hashable, Sendable {
         self.voters = voters.sorted { $0.node < $1.node }
         self.regionFailures = regionFailures
         self.localThresholdPermille = localThresholdPermille
+        self.pinnedRegion = pinnedRegion
+    }
+
+    package var key: TabletKey {
+        TabletKey(tablet: tablet, epoch: epoch)
     }
 
     package var quorums: QuorumSystem {
@@ -49,44 +58,76 @@ package struct TabletConfig: Hashable, Sendable {
     package func voterIndex(of node: NodeID) -> Int? {
         voters.firstIndex { $0.node == node }
     }
+
+    /// A node that came back with another incarnation has lost its disk, and is not this voter any more.
+    package func voterIndex(of node: NodeID, incarnation: UInt64) -> Int? {
+        voters.firstIndex { $0.node == node && $0.incarnation == incarnation }
+    }
+}
+
+/// One life of a tablet: a config, and the log that belongs to it.
+package struct TabletKey: Hashable, Comparable, Sendable {
+    package var tablet: TabletID
+    package var epoch: UInt64
+
+    package init(tablet: TabletID, epoch: UInt64) {
+        self.tablet = tablet
+        self.epoch = epoch
+    }
+
+    package static func < (left: TabletKey, right: TabletKey) -> Bool {
+        (left.tablet, left.epoch) < (right.tablet, right.epoch)
+    }
 }
 
 extension TabletConfig {
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
+        encode(into: &writer)
+        return writer.bytes
+    }
+
+    package func encode(into writer: inout ByteWriter) {
         writer.write(tablet.rawValue)
         writer.write(epoch)
-        writer.write(range.start.bytes)
-        writer.write(range.end != nil)
-        if let end = range.end { writer.write(end.bytes) }
+        range.encode(into: &writer)
         writer.write(UInt64(voters.count))
         for voter in voters {
             writer.write(fixed: voter.node.rawValue)
             writer.write(fixed: voter.incarnation)
-            writer.write(UInt64(UInt32(bitPattern: voter.region.rawValue)))
+            writer.write(voter.region)
         }
         writer.write(UInt64(regionFailures))
-        writer.write(UInt64(localThresholdPermille))
-        return writer.bytes
+        // The threshold is at most 1000; what is above it says whether the region of a pin follows.
+        writer.write(UInt64(localThresholdPermille) + (pinnedRegion == nil ? 0 : Self.pinFlag))
+        if let pinnedRegion { writer.write(pinnedRegion) }
     }
+
+    private static let pinFlag: UInt64 = 1_024
 
     package init(decoding bytes: [UInt8]) throws(CodecError) {
         var reader = ByteReader(bytes)
+        self = try TabletConfig(from: &reader)
+        try reader.expectEnd()
+    }
+
+    package init(from reader: inout ByteReader) throws(CodecError) {
         let tablet = TabletID(rawValue: try reader.readUInt64())
         let epoch = try reader.readUInt64()
-        let start = Key(try reader.readBytes())
-        let end = try reader.readBool() ? Key(try reader.readBytes()) : nil
+        let range = try KeyRange(from: &reader)
         let count = try reader.readCount()
         var voters: [Voter] = []
         for _ in 0..<count {
             let node = NodeID(rawValue: try reader.readFixed())
             let incarnation = try reader.readFixed()
-            let region = RegionID(rawValue: Int32(bitPattern: try reader.readUInt32()))
+            let region = try reader.readRegion()
             voters.append(Voter(node: node, incarnation: incarnation, region: region))
         }
         let regionFailures = Int(try reader.readUInt32())
-        let threshold = Int(try reader.readUInt32())
-        try reader.expectEnd()
+        let flagged = UInt64(try reader.readUInt32())
+        let threshold = Int(flagged % Self.pinFlag)
+        guard flagged < 2 * Self.pinFlag else { throw .invalid("a tablet config with unknown flags") }
+        let pinnedRegion = flagged >= Self.pinFlag ? try reader.readRegion() : nil
         let nodes = voters.map(\.node)
         guard (1...VoteSet.votersMax).contains(count), zip(nodes, nodes.dropFirst()).allSatisfy({ $0 < $1 }),
             regionFailures < Set(voters.map(\.region)).count, threshold <= 1000
@@ -94,10 +135,36 @@ extension TabletConfig {
         self.init(
             tablet: tablet,
             epoch: epoch,
-            range: KeyRange(start: start, end: end),
+            range: range,
             voters: voters,
             regionFailures: regionFailures,
-            localThresholdPermille: threshold
+            localThresholdPermille: threshold,
+            pinnedRegion: pinnedRegion
         )
+    }
+}
+
+extension KeyRange {
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(start.bytes)
+        writer.write(end != nil)
+        if let end { writer.write(end.bytes) }
+    }
+
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        start = Key(try reader.readBytes())
+        end = try reader.readBool() ? Key(try reader.readBytes()) : nil
+    }
+}
+
+extension ByteWriter {
+    package mutating func write(_ region: RegionID) {
+        write(UInt64(UInt32(bitPattern: region.rawValue)))
+    }
+}
+
+extension ByteReader {
+    package mutating func readRegion() throws(CodecError) -> RegionID {
+        RegionID(rawValue: Int32(bitPattern: try readUInt32()))
     }
 }

@@ -19,6 +19,14 @@ package struct VoteSet: Hashable, Sendable {
         return bits & bit == 0
     }
 
+    package mutating func remove(_ index: Int) {
+        bits &= ~(1 << UInt64(index))
+    }
+
+    package var isEmpty: Bool {
+        bits == 0
+    }
+
     package func contains(_ index: Int) -> Bool {
         bits & (1 << UInt64(index)) != 0
     }

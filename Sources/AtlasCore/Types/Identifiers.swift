@@ -64,6 +64,8 @@ package struct Slot: RawRepresentable, Hashable, Comparable, Sendable {
     }
 
     package static let zero = Slot(rawValue: 0)
+    /// Above every slot of a log: truncated through here, an epoch is over.
+    package static let endOfEpoch = Slot(rawValue: .max / 4)
 
     @inlinable
     package var next: Slot {

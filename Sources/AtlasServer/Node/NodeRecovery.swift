@@ -25,22 +25,25 @@ struct NodeRecovery {
         var creation: [LogRecord]
     }
 
-    /// How many slots are applied in one go while the log is read.
-    private static let applyRun = 512
+    /// After how many slots of the log what they show to be chosen is applied.
+    private static let applyRun: UInt64 = 512
 
-    /// What reading the log has shown so far.
+    /// What store and log have shown so far.
     private struct Progress {
         var identity: NodeIdentity?
+        /// The latest of the tablet, as the store or the log has it.
         var tabletConfig: TabletConfig?
-        var recovery: TabletRecovery
-        var clock: Timestamp
+        var restoration = NodeRestoration()
         var records = 0
+        /// Read since chosen entries were looked for.
+        var slots: UInt64 = 0
     }
 
     func run(pool: NIOThreadPool, counters: NodeCounters) throws -> Recovered {
         let began = SystemClock.monotonic()
         let stored = try storedIdentity()
-        let state = try store.tabletState(of: .first) ?? TabletState(tablet: .first, epoch: 1)
+        let held = try store.tabletState(of: .first)
+        let state = held ?? TabletState(tablet: .first, epoch: 1)
         let machine = StateMachine(retryWindowMilliseconds: config.cluster.retention.historyTTL.wholeMilliseconds)
         let isEmpty = state.appliedSlot == .zero
         let filter = RequestFilter(
@@ -58,42 +61,29 @@ struct NodeRecovery {
             state: state
         )
 
-        var progress = Progress(recovery: TabletRecovery(state: state), clock: state.appliedTimestamp)
+        var progress = Progress()
+        if let held {
+            let body = try store.tabletConfig(of: .first)
+            progress.tabletConfig = body?.config
+            progress.restoration.restore(held, body: body)
+        }
         try replayLog(into: &progress, applier: applier)
         let identity = try checkIdentity(stored: stored, logged: progress.identity, state: state)
         var creation: [LogRecord] = []
         if progress.tabletConfig == nil || progress.identity == nil {
             guard progress.records == 0 else { throw NodeError(.damaged, "the log does not say whose it is") }
-            creation = try create(identity)
+            creation = try create(identity, &progress)
         }
-        let tabletConfig = progress.tabletConfig ?? firstConfig(identity)
-        guard tabletConfig.voters.map(\.incarnation) == [identity.incarnation] else {
-            throw NodeError(
-                .mixedParts,
-                "the log belongs to another incarnation of this node; restore the data directory as a whole"
-            )
-        }
-        if tabletConfig.voters.count == 1, progress.recovery.lacksChosenSlots {
-            throw NodeError(
-                .missingPart,
-                """
-                the log in \(config.node.dataDirectory)/log lacks writes that were acknowledged: a part of it is missing. \
-                Restore it, or remove the data directory to begin anew
-                """
-            )
-        }
-        let replica = TabletReplica(
-            config: tabletConfig,
-            node: config.node.id,
-            limits: Limits(segmentSize: config.node.storage.logSegmentSize),
-            restored: progress.recovery.finish(applied: applier.state)
-        )
+        try check(progress, identity)
         return Recovered(
             identity: identity,
-            core: NodeCore(
+            core: progress.restoration.finish(
                 node: config.node.id,
-                tablets: [replica],
-                clock: HybridClock(restoredBound: progress.clock)
+                incarnation: identity.incarnation,
+                members: config.members.map { NodeCore.Member(node: $0.id, region: $0.region) },
+                seed: UInt64.random(in: .min ... .max),
+                settings: ConsensusSettings(),
+                limits: Limits(segmentSize: config.node.storage.logSegmentSize)
             ),
             applier: applier,
             hasReplayed: applier.state.appliedSlot > state.appliedSlot,
@@ -111,7 +101,7 @@ struct NodeRecovery {
             stored: { tablet, epoch in (tablet, epoch) == (opened.tablet, opened.epoch) ? opened.appliedSlot : .zero },
             scanned: { record in
                 if isCancelled() { throw CancellationError() }
-                try progress.recovery.noteStatement(of: record)
+                try progress.restoration.noteStatement(of: record)
             },
             progress: { done, total in
                 guard SystemClock.monotonic() >= nextReport else { return }
@@ -121,18 +111,37 @@ struct NodeRecovery {
             { record, _ in
                 if isCancelled() { throw CancellationError() }
                 progress.records += 1
-                switch record.kind {
-                case .nodeIdentity: progress.identity = try NodeIdentity(decoding: record.body)
-                case .config: progress.tabletConfig = try TabletConfig(decoding: record.body)
-                default: progress.clock = max(progress.clock, try progress.recovery.replay(record))
-                }
-                if progress.recovery.committedCount >= Self.applyRun {
-                    _ = try applier.run(progress.recovery.takeCommitted(), tier: .disk)
-                }
+                try replay(record, into: &progress)
+                if progress.slots >= Self.applyRun { try applyChosen(&progress, applier: applier) }
             }
         )
-        let rest = progress.recovery.takeCommitted()
-        if !rest.isEmpty { _ = try applier.run(rest, tier: .disk) }
+        progress.restoration.endLog()
+        try applyChosen(&progress, applier: applier)
+    }
+
+    private func replay(_ record: LogRecord, into progress: inout Progress) throws {
+        switch record.kind {
+        case .nodeIdentity:
+            progress.identity = try NodeIdentity(decoding: record.body)
+        case .config:
+            progress.tabletConfig = try ConfigBody(decoding: record.body).config
+            try progress.restoration.replay(record)
+        case .entries:
+            progress.slots += min(record.lastSlot.rawValue - record.firstSlot.rawValue, Self.applyRun) + 1
+            try progress.restoration.replay(record)
+        default:
+            try progress.restoration.replay(record)
+        }
+    }
+
+    private func applyChosen(_ progress: inout Progress, applier: Applier<RocksDBStore>) throws {
+        while let (state, entries) = progress.restoration.takeCommitted() {
+            guard state == applier.state else {
+                throw NodeError(.damaged, "the log goes on with another tablet than the store")
+            }
+            try progress.restoration.noteApplied(try applier.run(entries, tier: .disk))
+        }
+        progress.slots = 0
     }
 
     // MARK: - Identity
@@ -191,13 +200,32 @@ struct NodeRecovery {
         }
     }
 
+    /// What was found must belong together, and be all that there was.
+    private func check(_ progress: Progress, _ identity: NodeIdentity) throws {
+        guard progress.tabletConfig?.voterIndex(of: config.node.id, incarnation: identity.incarnation) != nil else {
+            throw NodeError(
+                .mixedParts,
+                "the log belongs to another incarnation of this node; restore the data directory as a whole"
+            )
+        }
+        if progress.restoration.lacksChosenSlots {
+            throw NodeError(
+                .missingPart,
+                """
+                the log in \(config.node.dataDirectory)/log lacks writes that were acknowledged: a part of it is \
+                missing. Restore it, or remove the data directory to begin anew
+                """
+            )
+        }
+    }
+
     /// A new directory: the store is told whose it is, then the log, then (by the node) that both exist.
-    private func create(_ identity: NodeIdentity) throws -> [LogRecord] {
+    private func create(_ identity: NodeIdentity, _ progress: inout Progress) throws -> [LogRecord] {
         try store.setSystemValue(NodeIdentity.systemName, identity.encoded(), flush: true)
-        return [
-            LogRecord(kind: .nodeIdentity, tablet: .first, epoch: 1, body: identity.encoded()),
-            LogRecord(kind: .config, tablet: .first, epoch: 1, body: firstConfig(identity).encoded()),
-        ]
+        let body = ConfigBody(config: firstConfig(identity))
+        let first = LogRecord(kind: .config, tablet: .first, epoch: 1, body: body.encoded())
+        try replay(first, into: &progress)
+        return [LogRecord(kind: .nodeIdentity, tablet: .first, epoch: 1, body: identity.encoded()), first]
     }
 
     /// A new node is the one voter of the one tablet.

@@ -24,6 +24,8 @@ final class Shard: @unchecked Sendable {
         case fail(NodeUnavailable)
         /// Answers requests whose deadline has passed.
         case expire
+        /// The time has come that the core asked for.
+        case wake
     }
 
     private let lock = NIOLock()
@@ -41,7 +43,9 @@ final class Shard: @unchecked Sendable {
     private var pending = PendingRequests()
     private var outboxes: [LoopOutbox] = []
     /// Fires at the earliest deadline of a pending request, or before.
-    private var expiry: (due: UInt64, timer: Scheduled<Void>)?
+    private var expiry = EarliestTimer()
+    /// Fires at the earliest time at which the core wants to be woken.
+    private var wake = EarliestTimer()
     private var failure: NodeUnavailable?
 
     private let log: DurableLog
@@ -154,6 +158,9 @@ extension Shard {
             fail(reason)
         case .expire:
             expire(now: now)
+        case .wake:
+            wake.disarm()
+            step(.wake, now: now)
         }
     }
 
@@ -161,12 +168,12 @@ extension Shard {
         guard failure == nil else { return }
         core.step(event, now: now, effects: &effects)
         for effect in effects {
-            carryOut(effect)
+            carryOut(effect, now: now)
         }
         effects.removeAll(keepingCapacity: true)
     }
 
-    private func carryOut(_ effect: Effect) {
+    private func carryOut(_ effect: Effect, now: Instant) {
         switch effect {
         case .append(let record, let token, let mustSync):
             records.append(record)
@@ -174,7 +181,7 @@ extension Shard {
             recordsMustSync = recordsMustSync || mustSync
         case .apply(_, let entries):
             apply(entries)
-        case .read(let handle, let point):
+        case .read(let handle, let point) where point.query == nil:
             answer(handle, .readAt(point))
         case .reply(let handle, .written(let result, let receipt)):
             answer(handle, .written(result, receipt))
@@ -186,13 +193,19 @@ extension Shard {
             permit.withdraw()
         case .truncateLog(let tablet, let epoch, let slot):
             log.truncate(tablet: tablet, epoch: epoch, through: slot)
-        case .send(let envelope, let peer, _):
-            logger.error(
-                "no link to a peer",
-                metadata: ["peer": "\(peer.rawValue)", "tablet": "\(envelope.tablet.rawValue)"]
-            )
+        case .wake(let time):
+            wake.arm(at: time, now: now, on: loop) { [weak self] in self?.submit(.wake) }
         case .report(let text):
             logger.warning("\(text)")
+        // A node alone in its cluster is asked for none of these.
+        case .send(_, let peer, _):
+            logger.error("no link to a peer", metadata: ["peer": "\(peer.rawValue)"])
+        case .read(let handle, let point):
+            followUps.append(.readFinished(handle, point, .failure(.failed("this node reads for no other"))))
+        case .reply(let handle, .read), .reply(let handle, .sealed), .reply(let handle, .moved):
+            answer(handle, .refused(.failed("the answer is of another kind than the request")))
+        case .readSnapshot, .stageSnapshot, .installSnapshot, .dropStagedSnapshot, .discard:
+            logger.error("this node takes part in no exchange of snapshots")
         }
     }
 
@@ -228,18 +241,14 @@ extension Shard {
 
     /// What waits for a disk may wait for long, but nobody has to wait with it.
     private func expire(now: Instant) {
-        expiry?.timer.cancel()
-        expiry = nil
+        expiry.disarm()
         let (expired, next) = pending.expire(now: now.monotonic)
         for responder in expired { answer(responder, .expired) }
         arm(next, now: now)
     }
 
     private func arm(_ deadline: UInt64, now: Instant) {
-        guard deadline < expiry?.due ?? .max else { return }
-        expiry?.timer.cancel()
-        let wait = Int64(clamping: deadline - min(deadline, now.monotonic))
-        expiry = (deadline, loop.scheduleTask(in: .nanoseconds(wait)) { [weak self] in self?.submit(.expire) })
+        expiry.arm(at: deadline, now: now, on: loop) { [weak self] in self?.submit(.expire) }
     }
 }
 
@@ -276,7 +285,8 @@ extension Shard {
         guard failure == nil else { return }
         failure = reason
         permit.withdraw()
-        expiry?.timer.cancel()
+        expiry.disarm()
+        wake.disarm()
         for responder in pending.removeAll() {
             answer(responder, .unavailable(reason))
         }

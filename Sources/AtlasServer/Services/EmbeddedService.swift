@@ -13,7 +13,7 @@ package final class EmbeddedService: Sendable {
 
     package init(node: Node) {
         self.node = node
-        translation = RequestTranslation(limits: node.config.cluster.limits)
+        translation = RequestTranslation(config: node.config)
         receipts = ReceiptTranslation(config: node.config)
     }
 }
@@ -32,10 +32,10 @@ extension EmbeddedService {
         _ request: WirePutRequest,
         _ arrival: Arrival
     ) async throws(ServiceError) -> WirePutResponse {
-        let command = try translation.put(request)
-        let (result, receipt) = try await write(command, arrival)
+        let write = try translation.put(request, arrival)
+        let (result, receipt) = try await submit(write)
         return WirePutResponse(
-            command.operations[0],
+            write.command.operations[0],
             result,
             receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil
         )
@@ -45,10 +45,10 @@ extension EmbeddedService {
         _ request: WireDeleteRequest,
         _ arrival: Arrival
     ) async throws(ServiceError) -> WireDeleteResponse {
-        let command = try translation.delete(request)
-        let (result, receipt) = try await write(command, arrival)
+        let write = try translation.delete(request, arrival)
+        let (result, receipt) = try await submit(write)
         return WireDeleteResponse(
-            command.operations[0],
+            write.command.operations[0],
             result,
             receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil
         )
@@ -58,9 +58,10 @@ extension EmbeddedService {
         _ request: WireBatchRequest,
         _ arrival: Arrival
     ) async throws(ServiceError) -> WireBatchResponse {
-        let command = try translation.batch(request)
+        let write = try translation.batch(request, arrival)
+        let command = write.command
         if command.operations.contains(where: \.isWrite) {
-            let (result, receipt) = try await write(command, arrival)
+            let (result, receipt) = try await submit(write)
             return WireBatchResponse(
                 command,
                 result,
@@ -79,16 +80,14 @@ extension EmbeddedService {
         return WireBatchResponse(command, result, receipt: point.map { receipts.read($0.receipt, arrival) })
     }
 
-    private nonisolated(nonsending) func write(
-        _ command: Command,
-        _ arrival: Arrival
+    private nonisolated(nonsending) func submit(
+        _ write: WriteRequest
     ) async throws(ServiceError) -> (CommandResult, Receipt) {
-        if let overload = node.overload(for: command) { throw ServiceError(overload) }
-        let request = WriteRequest(command: command, deadline: arrival.deadline)
+        if let overload = node.overload(for: write.command) { throw ServiceError(overload) }
         let outcome = await withUnsafeContinuation { continuation in
-            node.write(request, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
+            node.write(write, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
         }
-        return try outcome.written.get()
+        return try outcome.written(at: node).get()
     }
 }
 
@@ -156,7 +155,7 @@ extension EmbeddedService {
         let outcome = await withUnsafeContinuation { continuation in
             node.read(question, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
         }
-        return try outcome.readPoint.get()
+        return try outcome.readPoint(at: node).get()
     }
 
     /// Reads on the caller's thread if memory suffices, otherwise on one that may wait.

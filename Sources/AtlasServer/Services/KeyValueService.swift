@@ -31,7 +31,7 @@ package final class KeyValueService: Sendable {
 
     package init(node: Node) {
         self.node = node
-        translation = RequestTranslation(limits: node.config.cluster.limits)
+        translation = RequestTranslation(config: node.config)
         receipts = ReceiptTranslation(config: node.config)
     }
 
@@ -87,9 +87,10 @@ extension KeyValueService {
         guard let question = try node.question(range, read, arrival, wantsReceipt: wantsReceipt) else {
             return then(.success(nil))
         }
-        loop.submit(
-            .read(question, Responder(outbox: loop.outbox) { outcome in then(outcome.readPoint.map(Optional.some)) })
-        )
+        let responder = Responder(outbox: loop.outbox) { [node] outcome in
+            then(outcome.readPoint(at: node).map(Optional.some))
+        }
+        loop.submit(.read(question, responder))
     }
 
     /// Reads a record, inline if memory has it.
@@ -164,19 +165,19 @@ extension KeyValueService {
         on loop: LoopContext,
         respond: @escaping @Sendable (ServiceResult<WirePutResponse>) -> Void
     ) {
-        let command: Command
+        let write: WriteRequest
         do throws(ServiceError) {
-            command = try translation.put(request)
+            write = try translation.put(request, arrival)
         } catch {
             loop.record(.put, .error, since: arrival)
             return respond(.failure(error))
         }
         let wantsReceipt = request.wantReceipt
-        write(command, .put, arrival, on: loop) { [receipts] result in
+        submit(write, .put, arrival, on: loop) { [receipts] result in
             respond(
                 result.map { result, receipt in
                     WirePutResponse(
-                        command.operations[0],
+                        write.command.operations[0],
                         result,
                         receipt: wantsReceipt ? receipts.write(receipt, arrival) : nil
                     )
@@ -191,19 +192,19 @@ extension KeyValueService {
         on loop: LoopContext,
         respond: @escaping @Sendable (ServiceResult<WireDeleteResponse>) -> Void
     ) {
-        let command: Command
+        let write: WriteRequest
         do throws(ServiceError) {
-            command = try translation.delete(request)
+            write = try translation.delete(request, arrival)
         } catch {
             loop.record(.delete, .error, since: arrival)
             return respond(.failure(error))
         }
         let wantsReceipt = request.wantReceipt
-        write(command, .delete, arrival, on: loop) { [receipts] result in
+        submit(write, .delete, arrival, on: loop) { [receipts] result in
             respond(
                 result.map { result, receipt in
                     WireDeleteResponse(
-                        command.operations[0],
+                        write.command.operations[0],
                         result,
                         receipt: wantsReceipt ? receipts.write(receipt, arrival) : nil
                     )
@@ -218,9 +219,9 @@ extension KeyValueService {
         on loop: LoopContext,
         respond: @escaping @Sendable (ServiceResult<WireBatchResponse>) -> Void
     ) {
-        let command: Command
+        let write: WriteRequest
         do throws(ServiceError) {
-            command = try translation.batch(request)
+            write = try translation.batch(request, arrival)
         } catch {
             loop.record(.batch, .error, since: arrival)
             return respond(.failure(error))
@@ -230,17 +231,17 @@ extension KeyValueService {
             respond(
                 result.map { result, receipt in
                     WireBatchResponse(
-                        command,
+                        write.command,
                         result,
                         receipt: wantsReceipt ? receipt.map { receipts.write($0, arrival) } : nil
                     )
                 }
             )
         }
-        if command.isReadOnly {
-            readBatch(command, arrival, on: loop, wantsReceipt: wantsReceipt, then: finish)
+        if write.command.isReadOnly {
+            readBatch(write.command, arrival, on: loop, wantsReceipt: wantsReceipt, then: finish)
         } else {
-            write(command, .batch, arrival, on: loop) { result in
+            submit(write, .batch, arrival, on: loop) { result in
                 finish(result.map { ($0.0, $0.1) })
             }
         }
@@ -281,22 +282,22 @@ extension KeyValueService {
         }
     }
 
-    private func write(
-        _ command: Command,
+    private func submit(
+        _ write: WriteRequest,
         _ kind: OperationKind,
         _ arrival: Arrival,
         on loop: LoopContext,
         then: @escaping @Sendable (ServiceResult<(CommandResult, Receipt)>) -> Void
     ) {
-        if let overload = node.overload(for: command) {
+        if let overload = node.overload(for: write.command) {
             loop.record(kind, .error, since: arrival)
             return then(.failure(ServiceError(overload)))
         }
         loop.submit(
             .write(
-                WriteRequest(command: command, deadline: arrival.deadline),
-                Responder(outbox: loop.outbox) { outcome in
-                    let result = outcome.written
+                write,
+                Responder(outbox: loop.outbox) { [node] outcome in
+                    let result = outcome.written(at: node)
                     loop.record(kind, result, since: arrival)
                     then(result)
                 }

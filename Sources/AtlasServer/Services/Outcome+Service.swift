@@ -25,23 +25,24 @@ extension Node {
 }
 
 extension Outcome {
-    /// As a write gets it.
-    var written: ServiceResult<(CommandResult, Receipt)> {
+    /// As a write gets it that was made at `node`.
+    func written(at node: Node) -> ServiceResult<(CommandResult, Receipt)> {
         switch self {
         case .written(.requestIDExpired, _): .failure(.requestIDExpired)
+        case .written(.expired, _): .failure(.deadlineExceeded)
         case .written(let result, let receipt): .success((result, receipt))
-        case .refused(let refusal): .failure(ServiceError(refusal))
+        case .refused(let refusal): .failure(ServiceError(refusal, members: node.config.members))
         case .expired: .failure(.writeExpired)
         case .unavailable(let reason): .failure(ServiceError(reason))
         case .readAt: preconditionFailure("a write is not answered like a read")
         }
     }
 
-    /// As a read gets it.
-    var readPoint: ServiceResult<ReadPoint> {
+    /// As a read gets it that was made at `node`.
+    func readPoint(at node: Node) -> ServiceResult<ReadPoint> {
         switch self {
         case .readAt(let point): .success(point)
-        case .refused(let refusal): .failure(ServiceError(refusal))
+        case .refused(let refusal): .failure(ServiceError(refusal, members: node.config.members))
         case .expired: .failure(.deadlineExceeded)
         case .unavailable(let reason): .failure(ServiceError(reason))
         case .written: preconditionFailure("a read is not answered like a write")

@@ -4,8 +4,15 @@ internal import AtlasProtobuf
 /// Checks requests and turns them into what the core understands. What is refused here has changed nothing.
 struct RequestTranslation: Sendable {
     let limits: RequestLimits
+    /// For writes that do not say.
+    let writeStrategy: WriteStrategy
     /// The longest time to live, in milliseconds: a thousand years.
     static let ttlMax: UInt64 = 1_000 * 366 * 86_400_000
+
+    init(config: AtlasConfiguration) {
+        limits = config.cluster.limits
+        writeStrategy = config.node.regions.writeStrategy
+    }
 
     /// A read of one key or a range.
     struct Read: Sendable {
@@ -93,9 +100,13 @@ struct RequestTranslation: Sendable {
         }
     }
 
-    /// With one node, both levels wait for the same.
-    private func check(_ level: Atlas_WriteLevel) throws(ServiceError) {
-        if case .UNRECOGNIZED(let value) = level { throw .unknownValue("write_level", value) }
+    private func level(_ level: Atlas_WriteLevel) throws(ServiceError) -> WriteLevel {
+        switch level {
+        case .unspecified: writeStrategy == .global ? .global : .local
+        case .local: .local
+        case .global: .global
+        case .UNRECOGNIZED(let value): throw .unknownValue("write_level", value)
+        }
     }
 
     private func read(
@@ -119,30 +130,32 @@ struct RequestTranslation: Sendable {
         return (key, try read(request.consistency, minVersion: request.minVersion, atVersion: request.atVersion))
     }
 
-    func put(_ request: WirePutRequest) throws(ServiceError) -> Command {
-        try check(request.writeLevel)
+    func put(_ request: WirePutRequest, _ arrival: Arrival) throws(ServiceError) -> WriteRequest {
+        let level = try level(request.writeLevel)
         let operation = Operation(
             .put(value: try value(request.value), ttl: try ttl(request.ttl)),
             key: try key(request.key),
             condition: try condition(expectedVersion: request.expectedVersion, request.condition),
             returnsPrevious: request.returnPrevious
         )
-        return Command(requestID: try requestID(request.requestID), operations: [operation])
+        let command = Command(requestID: try requestID(request.requestID), operations: [operation])
+        return WriteRequest(command: command, deadline: arrival.deadline, level: level)
     }
 
-    func delete(_ request: WireDeleteRequest) throws(ServiceError) -> Command {
-        try check(request.writeLevel)
+    func delete(_ request: WireDeleteRequest, _ arrival: Arrival) throws(ServiceError) -> WriteRequest {
+        let level = try level(request.writeLevel)
         let operation = Operation(
             .delete,
             key: try key(request.key),
             condition: try condition(expectedVersion: request.expectedVersion, request.condition),
             returnsPrevious: request.returnPrevious
         )
-        return Command(requestID: try requestID(request.requestID), operations: [operation])
+        let command = Command(requestID: try requestID(request.requestID), operations: [operation])
+        return WriteRequest(command: command, deadline: arrival.deadline, level: level)
     }
 
-    func batch(_ request: WireBatchRequest) throws(ServiceError) -> Command {
-        try check(request.writeLevel)
+    func batch(_ request: WireBatchRequest, _ arrival: Arrival) throws(ServiceError) -> WriteRequest {
+        let level = try level(request.writeLevel)
         guard request.operations.count <= limits.maxBatchOperations else {
             throw .limit(
                 .batchTooLarge,
@@ -176,7 +189,8 @@ struct RequestTranslation: Sendable {
                 allowed: limits.maxBatchSize
             )
         }
-        return Command(requestID: try requestID(request.requestID), operations: operations)
+        let command = Command(requestID: try requestID(request.requestID), operations: operations)
+        return WriteRequest(command: command, deadline: arrival.deadline, level: level)
     }
 
     private func operation(_ operation: WireOperation) throws(ServiceError) -> Operation {

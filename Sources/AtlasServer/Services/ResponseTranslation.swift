@@ -16,7 +16,7 @@ extension WirePutResponse {
             (code, error) = operation.failure(current)
             currentVersion = Int64(current.version.rawValue)
             previous = WirePrevious(current)
-        case .requestIDExpired:
+        case .requestIDExpired, .expired:
             preconditionFailure("answered as an error")
         }
     }
@@ -36,7 +36,7 @@ extension WireDeleteResponse {
             (code, error) = operation.failure(current)
             currentVersion = Int64(current.version.rawValue)
             previous = WirePrevious(current)
-        case .requestIDExpired:
+        case .requestIDExpired, .expired:
             preconditionFailure("answered as an error")
         }
     }
@@ -58,7 +58,7 @@ extension WireBatchResponse {
                     ? WireOperationResult(failed: command.operations[index], current)
                     : WireOperationResult(notAppliedBecauseOf: index)
             }
-        case .requestIDExpired:
+        case .requestIDExpired, .expired:
             preconditionFailure("answered as an error")
         }
     }
@@ -152,7 +152,7 @@ struct ReceiptTranslation: Sendable {
             node: names[receipt.ballot.node] ?? "",
             handoff: receipt.ballot.handoff
         )
-        wire.tablet = TabletID.first.rawValue
+        wire.tablet = receipt.tablet.tablet.rawValue
         wire.slot = receipt.slot.rawValue
         wire.path =
             switch receipt.path {

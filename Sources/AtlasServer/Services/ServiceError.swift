@@ -169,37 +169,17 @@ extension ServiceError {
         }
     }
 
-    convenience init(_ refusal: Refusal) {
-        switch refusal {
-        case .noSuchTablet:
-            self.init(.unavailable, .noOwner, "no tablet of this node holds the key")
-        case .notOwner:
-            self.init(.unavailable, .noOwner, "the tablet has no owner at the moment") { $0.retryAfterMs = 50 }
-        case .overloaded(let what):
-            self.init(.resourceExhausted, .overloaded, "\(what); retry later") { $0.retryAfterMs = 50 }
-        case .deadlineExceeded:
-            self.init(.deadlineExceeded, .deadlineExceeded, "the deadline passed before the call was served")
-        case .outcomeUnknown:
-            self.init(
-                .unavailable,
-                .noOwner,
-                "ownership was lost; retry with the same request id to settle the outcome"
-            ) { $0.outcomeUnknown = true }
-        case .versionInFuture(let now):
-            self.init(.outOfRange, .versionInFuture, "the version is in the future; the newest is \(now.rawValue)") {
-                $0.newestVersion = Int64(now.rawValue)
-            }
-        }
+    convenience init(versionNotRetained oldest: Timestamp) {
+        self.init(
+            .outOfRange,
+            .versionNotRetained,
+            "the version is no longer retained; the oldest that can be read is \(oldest.rawValue)"
+        ) { $0.oldestVersion = Int64(oldest.rawValue) }
     }
 
     convenience init(_ error: StoreError) {
         switch error {
-        case .versionNotRetained(let oldest):
-            self.init(
-                .outOfRange,
-                .versionNotRetained,
-                "the version is no longer retained; the oldest that can be read is \(oldest.rawValue)"
-            ) { $0.oldestVersion = Int64(oldest.rawValue) }
+        case .versionNotRetained(let oldest): self.init(versionNotRetained: oldest)
         case .diskFull(let what):
             self.init(.resourceExhausted, .diskFull, "the disk is full: \(what)") { $0.retryAfterMs = 1_000 }
         case .corrupt(let what):

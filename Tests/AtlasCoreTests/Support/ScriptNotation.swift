@@ -1,12 +1,16 @@
 import AtlasCore
 
-/// How transcripts write the core's values. What is written can be read back, but for the effects.
+/// How transcripts write the core's values. What is written can be read back, but for effects.
 ///
-///     ballot  1.2             counter 1, run by node 2
-///     stamp   1000.3          milliseconds, counter
-///     entry   4@1.2/1000.3/a=x,b-;c?     slot@ballot/stamp/commands; a no-op is 4@1.2/1000.3/noop
+///     ballot  1.2             counter 1, run by node 2; 1.2+1=3 after a handoff to node 3
+///     stamp   1000.3          milliseconds, counter; support epochs are stamps
+///     entry   4@1.2/1000.3/a=x,b-;c?     slot@ballot/stamp/commands; a no-op is 4@1.2/1000.3/noop,
+///                             a seal of node 1 is 4@1.2/1000.3/seal:1:CONFIG+CONFIG
 ///     command a=x,b-,c?       put, delete, get; conditions follow: a=x!absent a=x!exists a=x!v1000.3 a=x!=old;
-///                             a request id precedes: #1000:7~a=x
+///                             a request id precedes: #1000:7~a=x, and an expiry: <3000.0~a=x
+///     config  1@2[..m]{1:1,2:1,3:2}fz1   tablet@epoch, range, voters as node:region, or node/incarnation:region
+///     marks   4@1.1,6@2.3     fresh marks, slot@ballot
+///     time    200ms
 struct ScriptError: Error, CustomStringConvertible {
     var description: String
 
@@ -15,51 +19,172 @@ struct ScriptError: Error, CustomStringConvertible {
     }
 }
 
+/// The words of a line, taken one after the other; what has a name may stand anywhere.
+struct Words {
+    private var rest: [Substring]
+
+    init(_ rest: [Substring]) {
+        self.rest = rest
+    }
+
+    init(_ line: String) {
+        rest = line.split(separator: " ")
+    }
+
+    var isEmpty: Bool { rest.isEmpty }
+
+    func peek() throws -> Substring {
+        guard let first = rest.first else { throw ScriptError("too few words") }
+        return first
+    }
+
+    mutating func next() throws -> Substring {
+        guard !rest.isEmpty else { throw ScriptError("too few words") }
+        return rest.removeFirst()
+    }
+
+    mutating func next<Value>(_ read: (Substring) throws -> Value) throws -> Value {
+        try read(try next())
+    }
+
+    mutating func flag(_ name: Substring) -> Bool {
+        guard let index = rest.firstIndex(of: name) else { return false }
+        rest.remove(at: index)
+        return true
+    }
+
+    mutating func value<Value>(_ name: Substring, _ read: (Substring) throws -> Value) throws -> Value? {
+        guard let index = rest.firstIndex(of: name) else { return nil }
+        guard index + 1 < rest.count else { throw ScriptError("\(name) of what?") }
+        defer { rest.removeSubrange(index...(index + 1)) }
+        return try read(rest[index + 1])
+    }
+
+    mutating func required<Value>(_ name: Substring, _ read: (Substring) throws -> Value) throws -> Value {
+        guard let value = try value(name, read) else { throw ScriptError("\(name) is missing") }
+        return value
+    }
+
+    mutating func all<Value>(_ read: (Substring) throws -> Value) throws -> [Value] {
+        defer { rest = [] }
+        return try rest.map(read)
+    }
+
+    func expectEnd() throws {
+        guard rest.isEmpty else { throw ScriptError("too many words: \(rest.joined(separator: " "))") }
+    }
+}
+
 enum Notation {
+    static let incarnation: UInt64 = 7
+
     static func number(_ text: Substring) throws -> UInt64 {
         guard let number = UInt64(text) else { throw ScriptError("not a number: \(text)") }
         return number
     }
 
-    static func pair(_ text: Substring, _ separator: Character) throws -> (UInt64, UInt64) {
-        let parts = text.split(separator: separator)
+    static func slot(_ text: Substring) throws -> Slot {
+        Slot(rawValue: try number(text))
+    }
+
+    static func node(_ text: Substring) throws -> NodeID {
+        NodeID(rawValue: try number(text))
+    }
+
+    static func region(_ text: Substring) throws -> RegionID {
+        RegionID(rawValue: Int32(try number(text)))
+    }
+
+    static func pair(_ text: Substring, _ separator: Character) throws -> (Substring, Substring) {
+        let parts = text.split(separator: separator, maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2 else { throw ScriptError("not a pair: \(text)") }
-        return (try number(parts[0]), try number(parts[1]))
+        return (parts[0], parts[1])
+    }
+
+    /// Nanoseconds.
+    static func duration(_ text: Substring) throws -> UInt64 {
+        guard text.hasSuffix("ms") else { throw ScriptError("not a time: \(text)") }
+        return try number(text.dropLast(2)) * 1_000_000
     }
 
     static func ballot(_ text: Substring) throws -> Ballot {
-        let (counter, node) = try pair(text, ".")
-        return Ballot(counter: counter, node: nodeID(node))
+        let (counter, rest) = try pair(text, ".")
+        let parts = rest.split { $0 == "+" || $0 == "=" }
+        guard parts.count == 1 || parts.count == 3 else { throw ScriptError("not a ballot: \(text)") }
+        return Ballot(
+            counter: try number(counter),
+            node: try node(parts[0]),
+            handoff: parts.count == 3 ? UInt32(try number(parts[1])) : 0,
+            owner: parts.count == 3 ? try node(parts[2]) : nil
+        )
     }
 
     static func stamp(_ text: Substring) throws -> Timestamp {
         let (milliseconds, counter) = try pair(text, ".")
-        return Timestamp(milliseconds: milliseconds).advanced(by: counter)
+        return Timestamp(milliseconds: try number(milliseconds)).advanced(by: try number(counter))
+    }
+
+    static func tablet(_ text: Substring) throws -> TabletKey {
+        let (tablet, epoch) = try pair(text, "@")
+        return TabletKey(tablet: TabletID(rawValue: try number(tablet)), epoch: try number(epoch))
+    }
+
+    static func freshMarks(_ text: Substring) throws -> FreshMarks {
+        var marks = FreshMarks()
+        for part in text.split(separator: ",") {
+            let (slot, ballot) = try pair(part, "@")
+            marks.insert(FreshMark(ballot: try self.ballot(ballot), slot: try self.slot(slot)))
+        }
+        return marks
+    }
+
+    static func closed(_ text: Substring) throws -> ClosedPoint {
+        let (stamp, slot) = try pair(text, "@")
+        return ClosedPoint(slot: try self.slot(slot), timestamp: try self.stamp(stamp))
     }
 
     static func entry(_ text: Substring) throws -> Entry {
         let parts = text.split(separator: "/", maxSplits: 2)
-        let head = parts[0].split(separator: "@")
-        guard parts.count == 3, head.count == 2 else { throw ScriptError("not an entry: \(text)") }
-        let payload: Payload =
-            parts[2] == "noop" ? .noOperation : .commands(try parts[2].split(separator: ";").map(command))
+        guard parts.count == 3 else { throw ScriptError("not an entry: \(text)") }
+        let (slot, ballot) = try pair(parts[0], "@")
+        let payload: Payload
+        if parts[2] == "noop" {
+            payload = .noOperation
+        } else if parts[2].hasPrefix("seal:") {
+            let (owner, successors) = try pair(parts[2].dropFirst("seal:".count), ":")
+            payload = .seal(Seal(successors: try successors.split(separator: "+").map(config), owner: try node(owner)))
+        } else {
+            payload = .commands(try parts[2].split(separator: ";").map(command))
+        }
         return Entry(
-            slot: slot(try number(head[0])),
-            ballot: try ballot(head[1]),
+            slot: try self.slot(slot),
+            ballot: try self.ballot(ballot),
             stamp: try stamp(parts[1]),
             payload: payload
         )
     }
+}
 
+// MARK: - Commands
+
+extension Notation {
     static func command(_ text: Substring) throws -> Command {
         var rest = text
-        var id = RequestID.none
-        if let end = rest.firstIndex(of: "~") {
-            let (milliseconds, number) = try pair(rest[..<end].dropFirst(), ":")
-            id = RequestID(milliseconds: milliseconds, random: (0, number << 2))
+        var command = Command(operations: [])
+        while let end = rest.firstIndex(of: "~") {
+            if rest.first == "<" {
+                command.expiry = try stamp(rest[..<end].dropFirst())
+            } else {
+                let (milliseconds, low) = try pair(rest[..<end].dropFirst(), ":")
+                command.requestID = RequestID(
+                    milliseconds: try number(milliseconds),
+                    random: (0, try number(low) << 2)
+                )
+            }
             rest = rest[rest.index(after: end)...]
         }
-        return Command(requestID: id, operations: try rest.split(separator: ",").map(operation))
+        command.operations = try rest.split(separator: ",").map(operation)
+        return command
     }
 
     private static func operation(_ text: Substring) throws -> AtlasCore.Operation {
@@ -83,30 +208,12 @@ enum Notation {
         default: throw ScriptError("not an operation: \(text)")
         }
     }
-}
-
-extension Notation {
-    static func text(_ stamp: Timestamp) -> String {
-        "\(stamp.milliseconds).\(stamp.rawValue & 0xF_FFFF)"
-    }
-
-    static func text(_ entry: Entry) -> String {
-        let payload =
-            switch entry.payload {
-            case .noOperation: "noop"
-            case .commands(let commands): commands.map(text).joined(separator: ";")
-            }
-        return "\(entry.slot.rawValue)@\(entry.ballot)/\(text(entry.stamp))/\(payload)"
-    }
-
-    static func text(_ entries: [Entry]) -> String {
-        entries.map { " " + text($0) }.joined()
-    }
 
     static func text(_ command: Command) -> String {
         let id = command.requestID
         let name = id.isNone ? "" : "#\(id.milliseconds):\(id.low & (.max >> 2))~"
-        return name + command.operations.map(text).joined(separator: ",")
+        let expiry = command.expiry == .zero ? "" : "<\(text(command.expiry))~"
+        return name + expiry + command.operations.map(text).joined(separator: ",")
     }
 
     private static func text(_ operation: AtlasCore.Operation) -> String {
@@ -124,127 +231,101 @@ extension Notation {
         case .delete: return "\(operation.key)-" + condition
         }
     }
+}
 
-    static func text(_ message: Message) -> String {
-        switch message {
-        case .prepare(let ballot, let above):
-            "prepare \(ballot) above \(above.rawValue)"
-        case .promise(let ballot, let clock, let commit, let entries):
-            "promise \(ballot) clock \(text(clock)) commit \(commit.rawValue)\(text(entries))"
-        case .promiseNeedsSnapshot(let ballot, let through):
-            "needs-snapshot \(ballot) through \(through.rawValue)"
-        case .accept(let body):
-            "accept \(body.ballot) commit \(body.commitPoint.rawValue)\(text(body.entries))"
-        case .accepted(let ballot, let through):
-            "accepted \(ballot) through \(through.rawValue)"
-        case .commit(let ballot, let through):
-            "commit \(ballot) through \(through.rawValue)"
-        case .reject(let promised):
-            "reject \(promised)"
-        }
+// MARK: - Configs
+
+extension Notation {
+    static func range(_ text: Substring) throws -> KeyRange {
+        guard let dots = text.firstRange(of: "..") else { throw ScriptError("not a range: \(text)") }
+        let end = text[dots.upperBound...]
+        return KeyRange(
+            start: Key(Array(text[..<dots.lowerBound].utf8)),
+            end: end.isEmpty ? nil : Key(Array(end.utf8))
+        )
     }
 
-    /// Reads what `text` wrote of a message, split into words.
-    static func message(_ words: [Substring]) throws -> Message {
-        func word(_ index: Int) throws -> Substring {
-            guard index < words.count else { throw ScriptError("too few words: \(words.joined(separator: " "))") }
-            return words[index]
+    static func voter(_ text: Substring) throws -> Voter {
+        let (name, region) = try pair(text, ":")
+        let parts = name.split(separator: "/")
+        return Voter(
+            node: try node(parts[0]),
+            incarnation: parts.count > 1 ? try number(parts[1]) : incarnation,
+            region: try self.region(region)
+        )
+    }
+
+    static func config(_ text: Substring) throws -> TabletConfig {
+        let parts = text.split { "[]{}".contains($0) }
+        guard parts.count >= 3 else { throw ScriptError("not a config: \(text)") }
+        let key = try tablet(parts[0])
+        return TabletConfig(
+            tablet: key.tablet,
+            epoch: key.epoch,
+            range: try range(parts[1]),
+            voters: try parts[2].split(separator: ",").map(voter),
+            regionFailures: parts.count > 3 ? Int(try number(parts[3].dropFirst("fz".count))) : 0,
+            localThresholdPermille: 0
+        )
+    }
+
+    static func text(_ range: KeyRange) -> String {
+        "\(range.start)..\(range.end.map { "\($0)" } ?? "")"
+    }
+
+    static func text(_ config: TabletConfig) -> String {
+        let voters = config.voters.map { voter in
+            let name = voter.incarnation == incarnation ? "" : "/\(voter.incarnation)"
+            return "\(voter.node.rawValue)\(name):\(voter.region.rawValue)"
         }
-        let ballot = try ballot(try word(1))
-        switch words[0] {
-        case "prepare": return .prepare(ballot: ballot, above: slot(try number(try word(3))))
-        case "promise":
-            return .promise(
-                ballot: ballot,
-                clock: try stamp(try word(3)),
-                commitPoint: slot(try number(try word(5))),
-                entries: try words.dropFirst(6).map(entry)
-            )
-        case "needs-snapshot": return .promiseNeedsSnapshot(ballot: ballot, through: slot(try number(try word(3))))
-        case "accept":
-            return .accept(
-                EntriesBody(
-                    ballot: ballot,
-                    commitPoint: slot(try number(try word(3))),
-                    entries: try words.dropFirst(4).map(entry)
-                )
-            )
-        case "accepted": return .accepted(ballot: ballot, through: slot(try number(try word(3))))
-        case "commit": return .commit(ballot: ballot, through: slot(try number(try word(3))))
-        case "reject": return .reject(promised: ballot)
-        default: throw ScriptError("not a message: \(words[0])")
-        }
+        return "\(text(config.key))[\(text(config.range))]{\(voters.joined(separator: ","))}"
+            + (config.regionFailures == 0 ? "" : "fz\(config.regionFailures)")
+    }
+
+    static func text(_ body: ConfigBody) -> String {
+        guard let origin = body.origin else { return text(body.config) }
+        let chain = body.chain.map { " \(text($0.sealed)) slot \($0.slot.rawValue)," }.joined()
+        return text(body.config) + " after\(chain) \(text(origin.sealed)) slot \(origin.slot.rawValue)"
+            + (origin.firstBallot == .zero ? "" : ", begins at \(text(origin.firstBallot))")
     }
 }
 
+// MARK: - Small values
+
 extension Notation {
-    static func text(_ effect: Effect) -> String {
-        switch effect {
-        case .append(let record, let token, let mustSync):
-            "append \(token)\(mustSync ? " synced" : "") \(text(record))"
-        case .send(let envelope, let receiver, let token):
-            "send \(receiver.rawValue)\(token > 0 ? " after \(token)" : ""): \(text(envelope.message))"
-        case .apply(_, let entries):
-            "apply\(text(entries))"
-        case .read(let handle, let point):
-            "read \(handle) at \(point.version.map(text) ?? "newest") of slot \(point.receipt.slot.rawValue)"
-        case .reply(let handle, .written(let result, let receipt)):
-            "reply \(handle): \(text(result)) in slot \(receipt.slot.rawValue), \(receipt.path) by"
-                + receipt.regions.map { " \($0.rawValue)" }.joined()
-        case .reply(let handle, .refused(let refusal)):
-            "refuse \(handle): \(text(refusal))"
-        case .permitReads(_, let until):
-            "permit reads\(until == .max ? "" : " until \(until)")"
-        case .withdrawReadPermit:
-            "withdraw read permit"
-        case .truncateLog(_, _, let through):
-            "truncate log through \(through.rawValue)"
-        case .report(let text):
-            "report \(text)"
-        }
+    static func text(_ stamp: Timestamp) -> String {
+        "\(stamp.milliseconds).\(stamp.rawValue & 0xF_FFFF)"
     }
 
-    private static func text(_ record: LogRecord) -> String {
-        switch record.kind {
-        case .promise:
-            guard let body = try? PromiseBody(decoding: record.body) else { return "damaged promise" }
-            return "promise \(body.ballot) clock \(text(body.clock))"
-        case .entries:
-            guard let body = try? EntriesBody(decoding: record.body), body.entries.first?.slot == record.firstSlot,
-                body.entries.last?.slot == record.lastSlot
-            else { return "damaged entries" }
-            return "entries \(body.ballot) commit \(body.commitPoint.rawValue)\(text(body.entries))"
-        case .clockBound:
-            var reader = ByteReader(record.body)
-            return "clock bound \((try? reader.readUInt64()).map { text(Timestamp(rawValue: $0)) } ?? "damaged")"
-        default:
-            return "\(record.kind)"
-        }
+    static func text(_ ballot: Ballot) -> String {
+        let handoff = ballot.handoff == 0 ? "" : "+\(ballot.handoff)=\(ballot.owner.rawValue)"
+        return "\(ballot.counter).\(ballot.node.rawValue)" + handoff
     }
 
-    private static func text(_ result: CommandResult) -> String {
-        switch result {
-        case .applied(let version, let results, let duplicate):
-            let parts = results.map { result in
-                let value = result.value.map { "=" + String(decoding: $0, as: UTF8.self) } ?? ""
-                return result.found ? "found" + value : "absent"
+    static func text(_ key: TabletKey) -> String {
+        "\(key.tablet.rawValue)@\(key.epoch)"
+    }
+
+    static func text(nanoseconds: UInt64) -> String {
+        nanoseconds % 1_000_000 == 0 ? "\(nanoseconds / 1_000_000)ms" : "\(nanoseconds)ns"
+    }
+
+    static func text(_ fresh: FreshMarks) -> String {
+        fresh.marks.map { "\($0.slot.rawValue)@\(text($0.ballot))" }.joined(separator: ",")
+    }
+
+    static func text(_ entry: Entry) -> String {
+        let payload =
+            switch entry.payload {
+            case .noOperation: "noop"
+            case .commands(let commands): commands.map(text).joined(separator: ";")
+            case .seal(let seal):
+                "seal:\(seal.owner.rawValue):" + seal.successors.map(text).joined(separator: "+")
             }
-            return "\(duplicate ? "again " : "")\(text(version)) [\(parts.joined(separator: " "))]"
-        case .conditionFailed(let index, let current):
-            return "condition \(index) failed at \(text(current.version))"
-        case .requestIDExpired:
-            return "request id expired"
-        }
+        return "\(entry.slot.rawValue)@\(text(entry.ballot))/\(text(entry.stamp))/\(payload)"
     }
 
-    private static func text(_ refusal: Refusal) -> String {
-        switch refusal {
-        case .noSuchTablet: "no such tablet"
-        case .notOwner(let presumed): "not owner, presumably \(presumed.map { "\($0.rawValue)" } ?? "nobody")"
-        case .overloaded(let why): "overloaded: \(why)"
-        case .deadlineExceeded: "deadline exceeded"
-        case .outcomeUnknown: "outcome unknown"
-        case .versionInFuture(let now): "version in future, now \(text(now))"
-        }
+    static func text(_ entries: [Entry]) -> String {
+        entries.map { " " + text($0) }.joined()
     }
 }

@@ -10,10 +10,17 @@ extension Target {
         return (0..<40).flatMap { _ in
             var writer = ByteWriter()
             generator.command().encode(into: &writer)
+            let link = ConfigBody.Link(sealed: TabletKey(tablet: .first, epoch: 1), slot: Slot(rawValue: 9))
+            let origin = ConfigBody.Origin(sealed: link.sealed, slot: link.slot, firstBallot: generator.ballot())
+            let seal = Seal(successors: [generator.config()], owner: origin.firstBallot.node)
+            let entry = Entry(slot: link.slot, ballot: generator.ballot(), stamp: .zero, payload: .seal(seal))
             return [
                 [0] + generator.entries().encoded(), [1] + generator.promise().encoded(),
-                [2] + generator.config().encoded(), [3] + writer.bytes,
-                [4] + NodeIdentity.make(nodeName: "a").encoded(),
+                [0] + EntriesBody(ballot: entry.ballot, commitPoint: .zero, entries: [entry]).encoded(),
+                [2] + ConfigBody(config: generator.config()).encoded(),
+                [2] + ConfigBody(config: generator.config(), origin: origin, chain: [link]).encoded(),
+                [3] + writer.bytes, [4] + NodeIdentity.make(nodeName: "a").encoded(),
+                [5] + ClockBody(bound: Timestamp(milliseconds: 1), supportDuration: 2).encoded(),
             ]
         }
     } run: { input in
@@ -28,9 +35,9 @@ extension Target {
             guard let body = try? PromiseBody(decoding: bytes) else { return }
             require((try? PromiseBody(decoding: body.encoded())) == body, "\(body)")
         case 2:
-            guard let config = try? TabletConfig(decoding: bytes) else { return }
-            _ = config.quorums
-            require((try? TabletConfig(decoding: config.encoded())) == config, "\(config)")
+            guard let body = try? ConfigBody(decoding: bytes) else { return }
+            _ = body.config.quorums
+            require((try? ConfigBody(decoding: body.encoded())) == body, "\(body)")
         case 3:
             var reader = ByteReader(bytes)
             guard let command = try? Command(from: &reader) else { return }
@@ -39,9 +46,13 @@ extension Target {
             require(writer.bytes.count <= command.encodedSizeMax, "the bound of a command's size")
             var second = ByteReader(writer.bytes)
             require((try? Command(from: &second)) == command, "\(command)")
-        default:
+        case 4:
             guard let identity = try? NodeIdentity(decoding: bytes) else { return }
             require((try? NodeIdentity(decoding: identity.encoded())) == identity, "\(identity)")
+        default:
+            guard let body = try? ClockBody(decoding: bytes) else { return }
+            require(body.bound <= .max, "a stamp in range")
+            require((try? ClockBody(decoding: body.encoded())) == body, "\(body)")
         }
     }
 

@@ -16,7 +16,7 @@ struct Target: Sendable {
     }
 
     static let all: [Target] = [
-        .bodies, .recovery, .segment, .rows, .messages, .framing, .headers, .text, .settings,
+        .bodies, .peers, .recovery, .segment, .rows, .messages, .framing, .headers, .text, .settings,
     ]
 
     static func named(_ name: String) -> Target {

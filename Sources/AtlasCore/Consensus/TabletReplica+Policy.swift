@@ -1,0 +1,81 @@
+/// Where a tablet's owner should be, by where its accesses come from (consensus.md section 8).
+extension TabletReplica {
+    /// Counts an access.
+    mutating func noteAccess(from origin: RegionID, isWrite: Bool, context: inout StepContext) {
+        guard ownership != nil, config.voters.count > 1 else { return }
+        ownership!.accesses.record(from: origin, isWrite: isWrite, count: 1, now: context.now.monotonic)
+        if ownership!.accesses.isDecisionDue(home: region, pinned: config.pinnedRegion, now: context.now.monotonic) {
+            ownership!.policyDue = context.now.monotonic
+            call(by: context.now.monotonic, context: &context)
+        } else if origin != region, ownership!.policyDue == .max {
+            schedulePolicy(context: &context)
+        }
+    }
+
+    private mutating func schedulePolicy(context: inout StepContext) {
+        guard config.voters.count > 1, ownership != nil else { return }
+        ownership!.policyDue = context.now.monotonic + Self.policyInterval
+        call(by: ownership!.policyDue, context: &context)
+    }
+
+    /// How often an owner thinks about a tablet that is used from elsewhere.
+    private static var policyInterval: UInt64 { 100 * ConsensusSettings.millisecond }
+
+    mutating func tickPolicy(context: inout StepContext) {
+        guard let policyDue = ownership?.policyDue, policyDue != .max else { return }
+        let now = context.now.monotonic
+        guard policyDue <= now else { return call(by: policyDue, context: &context) }
+        ownership!.policyDue = .max
+        let decision = ownership!.accesses.decide(
+            home: region,
+            pinned: config.pinnedRegion,
+            candidates: candidateRegions(context: context),
+            roundTrips: context.liveness.distances,
+            now: now
+        )
+        if let target = decision.target, let receiver = bestVoter(in: target, context: context) {
+            if context.moveBudget.take(now: now) {
+                context.mark(.policyMove)
+                return beginMove(to: receiver, handle: nil, context: &context)
+            }
+            return schedulePolicy(context: &context)
+        }
+        if let next = ownership!.accesses.nextDecision(after: now) {
+            ownership!.policyDue = max(next, now + Self.policyInterval)
+            call(by: ownership!.policyDue, context: &context)
+        }
+    }
+
+    /// The regions with a voter that could own the tablet.
+    private func candidateRegions(context: StepContext) -> [RegionID] {
+        var regions: [RegionID] = []
+        for voter in config.voters where context.liveness.isReachable(voter) {
+            if !regions.contains(voter.region) { regions.append(voter.region) }
+        }
+        return regions.sorted()
+    }
+
+    /// Of a region's voters the one that has acknowledged most.
+    private func bestVoter(in region: RegionID, context: StepContext) -> NodeID? {
+        guard let ownership else { return nil }
+        var best: Int?
+        for (index, voter) in config.voters.enumerated() where voter.region == region {
+            guard voter.node != node, context.liveness.isReachable(voter) else { continue }
+            if let known = best, ownership.followers[known].matched >= ownership.followers[index].matched { continue }
+            best = index
+        }
+        return best.map { config.voters[$0].node }
+    }
+
+    /// Why the tablet's owner is where it is, for people.
+    package func explain(context: StepContext) -> StealDecision? {
+        guard let ownership else { return nil }
+        return ownership.accesses.explain(
+            home: region,
+            pinned: config.pinnedRegion,
+            candidates: candidateRegions(context: context),
+            roundTrips: context.liveness.distances,
+            now: context.now.monotonic
+        )
+    }
+}

@@ -1,0 +1,82 @@
+/// The tablets of one owner that are idle at one other node: on its list each is covered by the closed timestamp of the
+/// owner's heartbeats, which say nothing more about it. Only changes to the list travel, numbered by generations.
+struct IdleListSender: Sendable {
+    private(set) var generation: UInt64 = 0
+    private(set) var acknowledged: UInt64 = 0
+    /// Sorted.
+    private(set) var tablets: [TabletKey] = []
+    /// What happened since `acknowledged`, one generation each.
+    private var changes: [IdleUpdate.Change] = []
+
+    mutating func insert(_ tablet: TabletKey, slot: Slot) {
+        let index = tablets.lowerBound { $0 < tablet }
+        guard index == tablets.endIndex || tablets[index] != tablet else { return }
+        tablets.insert(tablet, at: index)
+        note(IdleUpdate.Change(tablet: tablet, slot: slot))
+    }
+
+    mutating func remove(_ tablet: TabletKey) {
+        let index = tablets.lowerBound { $0 < tablet }
+        guard index < tablets.endIndex, tablets[index] == tablet else { return }
+        tablets.remove(at: index)
+        note(IdleUpdate.Change(tablet: tablet, slot: nil))
+    }
+
+    private mutating func note(_ change: IdleUpdate.Change) {
+        generation += 1
+        changes.append(change)
+    }
+
+    /// Changes of which the other side has heard are forgotten.
+    mutating func acknowledge(_ generation: UInt64) {
+        guard generation > acknowledged, generation <= self.generation else { return }
+        changes.removeFirst(Int(generation - acknowledged))
+        acknowledged = generation
+    }
+
+    /// The other side has lost its list.
+    /// - Returns: the tablets that were on it; they may be put on it anew.
+    mutating func reset() -> [TabletKey] {
+        defer { self = IdleListSender() }
+        return tablets
+    }
+
+    func update(closed: Timestamp, changesMax: Int) -> IdleUpdate {
+        let sent = Array(changes.prefix(changesMax))
+        return IdleUpdate(
+            from: acknowledged,
+            to: acknowledged + UInt64(sent.count),
+            changes: sent,
+            closed: sent.count == changes.count ? closed : .zero
+        )
+    }
+}
+
+/// The other end of an `IdleListSender`.
+struct IdleListReceiver: Sendable {
+    private(set) var generation: UInt64 = 0
+    /// Sorted by tablet.
+    private var slots: [(tablet: TabletKey, slot: Slot)] = []
+    private var closed = Timestamp.zero
+
+    mutating func receive(_ update: IdleUpdate) {
+        guard update.from <= generation, generation <= update.to,
+            update.to - update.from == UInt64(update.changes.count)
+        else { return }
+        if generation != update.to { closed = .zero }
+        for change in update.changes.dropFirst(Int(generation - update.from)) {
+            let index = slots.lowerBound { $0.tablet < change.tablet }
+            if index < slots.endIndex, slots[index].tablet == change.tablet { slots.remove(at: index) }
+            if let slot = change.slot { slots.insert((change.tablet, slot), at: index) }
+        }
+        generation = update.to
+        closed = max(closed, update.closed)
+    }
+
+    /// What is closed of a tablet of which everything up to `applied` has been applied here.
+    func closed(_ tablet: TabletKey, applied: Slot) -> Timestamp {
+        let index = slots.lowerBound { $0.tablet < tablet }
+        guard index < slots.endIndex, slots[index].tablet == tablet, slots[index].slot <= applied else { return .zero }
+        return closed
+    }
+}

@@ -1,0 +1,32 @@
+/// What tests, status screens and people may look at.
+extension NodeCore {
+    package func replica(_ key: TabletKey) -> TabletReplica? {
+        index(of: key).map { tablets[$0] }
+    }
+
+    /// Until when this node may answer consistent reads of a tablet by itself, in monotonic nanoseconds; 0 if it may not.
+    package func leaseUntil(_ key: TabletKey) -> UInt64 {
+        index(of: key).map { tablets[$0].leaseUntil(context: context) } ?? 0
+    }
+
+    /// The version up to which a replica here is complete.
+    package func closedTimestamp(_ key: TabletKey) -> Timestamp? {
+        index(of: key).map { tablets[$0].closedTimestamp(context: context) }
+    }
+
+    /// Why a tablet's owner is where it is; `nil` where this node is not the owner.
+    package func explain(_ key: TabletKey) -> StealDecision? {
+        index(of: key).flatMap { tablets[$0].explain(context: context) }
+    }
+
+    /// What is under way for clients here and elsewhere, for people.
+    package var openRequests: [String] {
+        let origins = context.requests.origins.sorted { $0.key < $1.key }.map { handle, origin in
+            "#\(handle), attempt \(origin.attempt): \(origin.request)"
+        }
+        let remotes = context.requests.remotes.sorted { $0.key < $1.key }.map { handle, remote in
+            "#\(handle) for node \(remote.node.rawValue)'s #\(remote.id), attempt \(remote.attempt)"
+        }
+        return origins + remotes
+    }
+}

@@ -1,0 +1,526 @@
+/// How a request finds whoever can serve it, exactly once through changes of owner (consensus.md section 7).
+extension NodeCore {
+    // MARK: - In
+
+    /// A request of a client here, or one that has lost its way.
+    mutating func route(_ handle: RequestHandle, _ request: Request) {
+        if let refusal = obstacle(to: request) { return context.refuse(handle, refusal) }
+        if !crossesEnd(request), serveHere(handle, request, origin: context.liveness.region) { return }
+        guard !isBoundHere(request) else { return context.refuse(handle, refusalHere(request)) }
+        guard context.requests.origins.count < limits.forwardedRequestsMax else {
+            return context.refuse(handle, .overloaded("too many requests are on their way to other nodes"))
+        }
+        var origin = RequestTable.Origin(request: request, due: context.now.monotonic)
+        if case .admin(var admin) = request, admin.expected == nil {
+            admin.expected = config(holding: admin.key)?.key
+            origin.request = .admin(admin)
+        }
+        if let version = versionForAll(request) {
+            origin.request = version
+        } else if spansTablets(request) {
+            origin.gathering = (start(of: request), .zero)
+        }
+        context.requests.origins[handle] = origin
+        advance(handle)
+    }
+
+    /// Why a request can be served nowhere.
+    private func obstacle(to request: Request) -> Refusal? {
+        guard case .write(let write) = request else {
+            if case .read(let read) = request, case .get(let command) = read.query {
+                return obstacle(to: command.operations.map(\.key))
+            }
+            return nil
+        }
+        return obstacle(to: write.command.operations.map(\.key))
+    }
+
+    private func obstacle(to keys: [Key]) -> Refusal? {
+        guard let first = keys.first, let config = config(holding: first) else { return .noSuchTablet }
+        return keys.count == 1 || keys.allSatisfy { config.range.contains($0) } ? nil : .crossesTablets
+    }
+
+    private func config(holding key: Key) -> TabletConfig? {
+        index(holding: key).map { tablets[$0].config } ?? directory.config(holding: key)
+    }
+
+    /// Whether a scan goes on behind the tablet that answers it first.
+    private func crossesEnd(_ request: Request) -> Bool {
+        guard case .read(let read) = request, case .scan = read.query, let index = place(of: request) else {
+            return false
+        }
+        return !tablets[index].config.range.includes(read.range)
+    }
+
+    /// A read without a query is the shell's own business: it can go nowhere else.
+    private func isBoundHere(_ request: Request) -> Bool {
+        guard case .read(let read) = request else { return false }
+        return read.query == nil
+    }
+
+    private func refusalHere(_ request: Request) -> Refusal {
+        guard let index = index(holding: start(of: request)) else { return .noSuchTablet }
+        guard case .read(let read) = request, tablets[index].config.range.includes(read.range) || tablets.count == 1
+        else { return .crossesTablets }
+        return .notOwner(presumed: tablets[index].presumedOwner)
+    }
+
+    private func start(of request: Request) -> Key {
+        switch request {
+        case .write(let write): write.command.operations[0].key
+        case .admin(let admin): admin.key
+        case .read(let read): read.range.start
+        }
+    }
+
+    /// The tablet that has to answer next: a scan from the end begins with the last one.
+    private func place(of request: Request) -> Int? {
+        guard let range = rangeOfReverseScan(request) else { return index(holding: start(of: request)) }
+        return tablets.lastIndex { $0.config.range.reaches(range.end) }
+    }
+
+    private func rangeOfReverseScan(_ request: Request) -> KeyRange? {
+        guard case .read(let read) = request, case .scan(let scan) = read.query, scan.reverse else { return nil }
+        return read.range
+    }
+
+    /// Gives a request to a replica of this node, if that can serve it or will be able to.
+    private mutating func serveHere(_ handle: RequestHandle, _ request: Request, origin: RegionID) -> Bool {
+        guard let index = place(of: request) else { return false }
+        let isOwner =
+            tablets[index].ownership != nil || tablets[index].candidacy.map { !$0.isProbing } ?? false
+            || tablets[index].pendingHandoff != nil
+        switch request {
+        case .write(let write):
+            guard isOwner else { return false }
+            tablets[index].noteAccess(from: origin, isWrite: true, context: &context)
+            tablets[index].enqueue(handle, write, context: &context)
+            noteDirty(tablets[index].config.tablet)
+        case .read(let read):
+            guard isOwner || read.consistency != .consistent else { return false }
+            guard !spansTablets(request) || read.version != nil && read.query != nil else { return false }
+            if isOwner { tablets[index].noteAccess(from: origin, isWrite: false, context: &context) }
+            tablets[index].receiveRead(handle, read, context: &context)
+        case .admin(let admin):
+            guard isOwner else { return false }
+            administer(handle, admin, at: index)
+        }
+        return true
+    }
+
+    /// A replica has given a request back.
+    mutating func reroute(_ handle: RequestHandle, _ request: Request) {
+        guard context.requests.remotes[handle] == nil else {
+            return context.answer(handle, .refused(.notOwner(presumed: hint(for: request))))
+        }
+        if var origin = context.requests.origins[handle] {
+            // It was here under its present attempt, of which nothing can come any more.
+            origin.sentTo = nil
+            origin.expiry = .zero
+            if case .read(let read) = request, case .read = origin.request { origin.request = .read(read) }
+            origin.due = context.now.monotonic
+            context.requests.origins[handle] = origin
+            advance(handle)
+        } else {
+            route(handle, request)
+        }
+    }
+
+    private func hint(for request: Request) -> NodeID? {
+        place(of: request).flatMap { tablets[$0].presumedOwner }
+    }
+
+    // MARK: - Out
+
+    /// Makes the next attempt of a request, if it is time.
+    private mutating func advance(_ handle: RequestHandle) {
+        guard var origin = context.requests.origins[handle] else { return }
+        let now = context.now.monotonic
+        guard origin.request.deadline > now else { return giveUp(handle, origin) }
+        guard origin.due <= now else { return context.wake(by: min(origin.due, origin.request.deadline)) }
+        if let gathering = origin.gathering {
+            origin.due = .max
+            context.requests.origins[handle] = origin
+            return askTime(for: handle, at: gathering.cursor, deadline: origin.request.deadline)
+        }
+        origin.openExpiry = max(origin.openExpiry, origin.expiry)
+        origin.attempt += 1
+        prepareAttempt(&origin)
+        origin.backoff = min(max(origin.backoff * 2, context.settings.retransmitMin / 4), context.settings.retransmitMin * 4)
+        let target = target(for: origin)
+        if let target {
+            origin.due = now + max(2 * context.liveness.retransmitTimeout(target), origin.backoff)
+        } else {
+            origin.due = now + origin.backoff
+        }
+        origin.sentTo = target
+        origin.hint = nil
+        context.wake(by: min(origin.due, origin.request.deadline))
+        if origin.attempt > 1 { context.mark(.requestRetried) }
+        context.requests.origins[handle] = origin
+        if target == nil || target == node {
+            context.requests.origins[handle]!.sentTo = node
+            if serveHere(handle, origin.request, origin: context.liveness.region) {
+                // Its replica answers, or gives it back.
+                context.requests.origins[handle]?.due = origin.request.deadline
+                if case .write = origin.request { context.requests.origins[handle]?.mayHaveEffect = true }
+            } else {
+                context.requests.origins[handle]?.sentTo = nil
+            }
+            return
+        }
+        send(origin, handle, to: target!)
+    }
+
+    private mutating func send(_ origin: RequestTable.Origin, _ handle: RequestHandle, to target: NodeID) {
+        context.mark(.requestForwarded)
+        if case .read = origin.request { context.mark(.readForwarded) } else {
+            context.requests.origins[handle]!.mayHaveEffect = true
+        }
+        let now = context.now.monotonic
+        let deadline = origin.request.deadline
+        var request = origin.request
+        request.deadline = .max
+        let forwarded = ForwardedRequest(
+            session: context.liveness.session,
+            sequence: context.nextRequest,
+            id: handle,
+            attempt: origin.attempt,
+            originRegion: context.liveness.region,
+            remaining: deadline == .max ? .max : deadline - now,
+            request: request
+        )
+        context.nextRequest += 1
+        context.send(.request(forwarded), to: target)
+    }
+
+    /// A write that may be sent more than once has a name, and each attempt an end: a later attempt that is refused after
+    /// that is refused for good.
+    private mutating func prepareAttempt(_ origin: inout RequestTable.Origin) {
+        guard case .write(var write) = origin.request else { return }
+        let clock = context.readClock()
+        if write.command.requestID.isNone {
+            let random = (context.random.next(), context.random.next())
+            write.command.requestID = RequestID(milliseconds: clock.milliseconds, random: random)
+        }
+        let life = context.settings.attemptLife / ConsensusSettings.millisecond
+        let present = max(clock, origin.seenStamp).milliseconds
+        origin.expiry = Timestamp(milliseconds: min(present + life, Timestamp.millisecondsMax))
+        write.command.expiry = origin.expiry
+        origin.request = .write(write)
+    }
+
+    /// Whom to ask; `nil` if nobody is known, or this node itself.
+    private func target(for origin: RequestTable.Origin) -> NodeID? {
+        if let hint = origin.hint, hint != node, !context.liveness.isSuspected(hint) { return hint }
+        var config: TabletConfig?
+        var owner: NodeID?
+        if let index = place(of: origin.request) {
+            config = tablets[index].config
+            owner = tablets[index].presumedOwner
+        } else {
+            config = rangeOfReverseScan(origin.request).map { directory.config(before: $0.end) }
+                ?? directory.config(holding: start(of: origin.request))
+            owner = config.flatMap { directory.owner(of: $0.key) }
+        }
+        guard let config else { return nil }
+        if case .read(let read) = origin.request, read.consistency != .consistent,
+            let replica = replica(for: read.consistency, of: config)
+        {
+            return replica
+        }
+        if let owner, owner != node, !context.liveness.isSuspected(owner) { return owner }
+        if config.voterIndex(of: node, incarnation: incarnation) != nil { return nil }
+        // Some voter will know more; another one each time.
+        let alive = config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node)
+        return alive.isEmpty ? nil : alive[Int(origin.attempt) % alive.count]
+    }
+
+    /// The closest replica that a weak read may go to.
+    private func replica(for consistency: Consistency, of config: TabletConfig) -> NodeID? {
+        let candidates = config.voters.filter { voter in
+            guard context.liveness.isReachable(voter) else { return false }
+            return consistency == .nearest || voter.region == context.liveness.region
+        }
+        let distances = candidates.compactMap { voter in
+            context.liveness.roundTrip(to: voter.node).map { (distance: $0, node: voter.node) }
+        }
+        guard let nearest = distances.min(by: { ($0.distance, $0.node) < ($1.distance, $1.node) }),
+            nearest.node != node, nearest.distance <= context.settings.regionLatencyMax
+        else { return nil }
+        return nearest.node
+    }
+
+    private mutating func giveUp(_ handle: RequestHandle, _ origin: RequestTable.Origin) {
+        let refusal: Refusal
+        if origin.mayHaveEffect {
+            refusal = .outcomeUnknown
+        } else {
+            let missing = context.liveness.missing
+            refusal = missing.isEmpty ? .deadlineExceeded : .unavailable(missing: missing)
+        }
+        finish(handle, .refused(refusal))
+    }
+
+    mutating func tickRequests() {
+        guard !context.requests.origins.isEmpty else { return }
+        let now = context.now.monotonic
+        var due: [RequestHandle] = []
+        for (handle, origin) in context.requests.origins {
+            let next = min(origin.due, origin.request.deadline)
+            if next <= now { due.append(handle) } else { context.wake(by: next) }
+        }
+        for handle in due.sorted() { advance(handle) }
+    }
+
+    /// Nothing comes back from a silent node.
+    mutating func retryRequests(sentTo node: NodeID) {
+        let handles = context.requests.origins.filter { $0.value.sentTo == node && $0.value.parent == nil }.keys.sorted()
+        for handle in handles {
+            context.requests.origins[handle]!.due = context.now.monotonic
+            context.wake(by: context.now.monotonic)
+        }
+    }
+
+    // MARK: - Answers
+
+    /// Brings an answer to where it belongs.
+    mutating func deliver(_ reply: Reply, to handle: RequestHandle) {
+        if let remote = context.requests.remotes.removeValue(forKey: handle) {
+            var configs: [TabletConfig] = []
+            if case .refused(.noSuchTablet) = reply { configs = Array(tablets.map(\.config).prefix(Self.hintsMax)) }
+            let response = ForwardedResponse(
+                session: remote.session,
+                id: remote.id,
+                attempt: remote.attempt,
+                reply: reply,
+                configs: configs
+            )
+            return context.send(.response(response), to: remote.node)
+        }
+        if let origin = context.requests.origins[handle] {
+            return judge(reply, of: origin, handle, attempt: origin.attempt)
+        }
+        context.effects.append(.reply(handle, reply))
+    }
+
+    mutating func receive(_ response: ForwardedResponse, from sender: NodeID) {
+        for config in response.configs { learn(config) }
+        guard response.session == context.liveness.session, let origin = context.requests.origins[response.id] else {
+            return context.mark(.responseLate)
+        }
+        var reply = response.reply
+        switch reply {
+        case .written(let result, var receipt):
+            directory.noteOwner(receipt.owner, of: receipt.tablet)
+            receipt.path = .forwarded
+            reply = .written(result, receipt)
+        case .read(let result, var receipt):
+            if receipt.regions != [context.liveness.region] { receipt.path = .forwarded }
+            reply = .read(result, receipt)
+        default: break
+        }
+        judge(reply, of: origin, response.id, attempt: response.attempt)
+    }
+
+    /// Whether an answer ends a request. One that says that nothing happened is about its own attempt alone.
+    private mutating func judge(
+        _ reply: Reply,
+        of origin: RequestTable.Origin,
+        _ handle: RequestHandle,
+        attempt: UInt32
+    ) {
+        var isFinal: Bool
+        switch reply {
+        case .read, .sealed, .moved: isFinal = true
+        case .written(.expired, _): isFinal = false
+        case .written(.requestIDExpired, _) where origin.openExpiry > .zero:
+            // An earlier attempt may have been applied while the id was still known.
+            return attempt == origin.attempt ? finish(handle, .refused(.outcomeUnknown)) : ()
+        case .written(let result, let receipt):
+            // Without a trace of it in the store, another attempt would take effect once more.
+            isFinal =
+                result.leavesTrace(of: origin.request)
+                || attempt == origin.attempt && (origin.openExpiry == .zero || receipt.stamp > origin.openExpiry)
+            if mutated(.verdictOfRetryIsFinal) { isFinal = true }
+            if !isFinal { context.mark(.verdictPostponed) }
+        case .refused(let refusal):
+            isFinal = refusal.isFinal && attempt == origin.attempt
+            // What is refused now may have been done by an earlier attempt.
+            if isFinal, origin.openExpiry > .zero { return finish(handle, .refused(.outcomeUnknown)) }
+        }
+        if isFinal { return finish(handle, reply) }
+        guard attempt == origin.attempt else { return }
+        var origin = origin
+        if case .refused(.outcomeUnknown) = reply {
+            // The attempt may still take effect: the next one counts on that.
+        } else {
+            // Nothing can come of it any more.
+            origin.expiry = .zero
+            if origin.openExpiry == .zero { origin.mayHaveEffect = false }
+        }
+        if case .refused(.notOwner(let presumed?)) = reply, presumed != origin.sentTo {
+            // Somebody knows better: that is no reason to become more patient.
+            origin.hint = presumed
+            origin.backoff = 0
+        }
+        origin.sentTo = nil
+        // Two nodes that point at each other must not be asked in turns as fast as they answer.
+        let pause = min(UInt64(origin.attempt) * context.settings.retransmitMin / 16, 4 * context.settings.retransmitMin)
+        origin.due = context.now.monotonic + (origin.hint != nil ? (origin.attempt <= 2 ? 0 : pause) : origin.backoff)
+        if case .written(let result, let receipt) = reply {
+            origin.seenStamp = max(origin.seenStamp, receipt.stamp)
+            if result == .expired {
+                origin.due = context.now.monotonic
+            } else {
+                // Only a stamp above what earlier attempts may be given settles it.
+                let open = origin.openExpiry.milliseconds
+                let wait = open + 1 - min(receipt.stamp.milliseconds, open)
+                origin.due = max(origin.due, context.now.monotonic + wait * ConsensusSettings.millisecond)
+            }
+        }
+        context.requests.origins[handle] = origin
+        advance(handle)
+    }
+
+    private mutating func finish(_ handle: RequestHandle, _ reply: Reply) {
+        guard let origin = context.requests.origins.removeValue(forKey: handle) else { return }
+        if let parent = origin.parent { return takeTime(reply, for: parent) }
+        context.effects.append(.reply(handle, trimmed(reply, to: origin.request)))
+    }
+
+    /// The store has been read for a request with a query.
+    mutating func finishRead(_ handle: RequestHandle, _ point: ReadPoint, _ result: Result<ReadResult, Refusal>) {
+        switch result {
+        case .success(let result): context.answer(handle, .read(result, point.receipt))
+        case .failure(let refusal): context.refuse(handle, refusal)
+        }
+    }
+
+    // MARK: - For others
+
+    mutating func receive(_ forwarded: ForwardedRequest, from sender: NodeID) {
+        guard let index = context.liveness.index(of: sender),
+            context.liveness.meet(index, session: forwarded.session) != false,
+            context.liveness.others[index].requests.insert(forwarded.sequence)
+        else { return }
+        let handle = context.requests.makeHandle()
+        context.requests.remotes[handle] = RequestTable.Remote(
+            node: sender,
+            session: forwarded.session,
+            id: forwarded.id,
+            attempt: forwarded.attempt
+        )
+        var request = forwarded.request
+        let (deadline, overflow) = context.now.monotonic.addingReportingOverflow(forwarded.remaining)
+        request.deadline = overflow ? .max : deadline
+        if let refusal = obstacle(to: request) { return context.refuse(handle, refusal) }
+        if serveHere(handle, request, origin: forwarded.originRegion) { return }
+        guard place(of: request) != nil else { return context.refuse(handle, .noSuchTablet) }
+        context.refuse(handle, .notOwner(presumed: hint(for: request)))
+    }
+
+    // MARK: - Scans over several tablets
+
+    func spansTablets(_ request: Request) -> Bool {
+        guard case .read(let read) = request, read.version == nil, read.query != .timestamp else { return false }
+        if case .get = read.query { return false }
+        guard tablets.count + directory.configs.count > 1 else { return false }
+        guard let config = config(holding: read.range.start) else { return true }
+        return !config.range.includes(read.range)
+    }
+
+    /// A weak scan over tablets that are all here is served at the highest version that all of them have closed.
+    private mutating func versionForAll(_ request: Request) -> Request? {
+        guard spansTablets(request), case .read(var read) = request, read.consistency != .consistent else { return nil }
+        var version = Timestamp.max
+        var cursor: Key? = read.range.start
+        while let key = cursor, read.range.end.map({ key < $0 }) ?? true {
+            guard let index = index(holding: key) else { return nil }
+            version = min(version, tablets[index].closedTimestamp(context: context))
+            cursor = tablets[index].config.range.end
+        }
+        guard version >= read.minVersion else { return nil }
+        read.version = version
+        return .read(read)
+    }
+
+    /// A consistent scan is served at a version at or above everything that any of its tablets has acknowledged: their
+    /// owners are asked one after the other for their time.
+    private mutating func askTime(for parent: RequestHandle, at cursor: Key, deadline: UInt64) {
+        let handle = context.requests.makeHandle()
+        let range = KeyRange(start: cursor, end: cursor.successor)
+        let read = ReadRequest(range: range, deadline: deadline, query: .timestamp)
+        var origin = RequestTable.Origin(request: .read(read), due: context.now.monotonic)
+        origin.parent = parent
+        context.requests.origins[handle] = origin
+        advance(handle)
+    }
+
+    private mutating func takeTime(_ reply: Reply, for parent: RequestHandle) {
+        guard var origin = context.requests.origins[parent], let gathering = origin.gathering,
+            case .read(var read) = origin.request
+        else { return }
+        guard case .read(.timestamp(let time), let receipt) = reply else { return finish(parent, reply) }
+        let highest = max(gathering.highest, time)
+        origin.due = context.now.monotonic
+        if let next = receipt.range.end, read.range.end.map({ next < $0 }) ?? true {
+            origin.gathering = (next, highest)
+        } else {
+            origin.gathering = nil
+            read.version = highest
+            read.mergesClock = true
+            read.consistency = .consistent
+            origin.request = .read(read)
+        }
+        context.requests.origins[parent] = origin
+        advance(parent)
+    }
+
+    /// A page ends where its tablet does; the client goes on behind it.
+    private func trimmed(_ reply: Reply, to request: Request) -> Reply {
+        guard case .read(.page(var page), let receipt) = reply, case .read(let read) = request,
+            case .scan(let scan) = read.query
+        else { return reply }
+        if scan.reverse {
+            let rest = KeyRange(start: read.range.start, end: page.rest?.end ?? receipt.range.start)
+            page.rest = rest.isEmpty || rest.end == Key([]) ? nil : rest
+        } else if let next = page.rest?.start ?? receipt.range.end {
+            let rest = KeyRange(start: next, end: read.range.end)
+            page.rest = rest.isEmpty ? nil : rest
+        }
+        return .read(.page(page), receipt)
+    }
+}
+
+extension CommandResult {
+    /// Whether the command has changed something, so that another attempt of it is recognised.
+    fileprivate func leavesTrace(of request: Request) -> Bool {
+        guard case .applied(_, let results, _) = self, case .write(let write) = request else { return false }
+        return zip(write.command.operations, results).contains { operation, result in
+            switch operation.kind {
+            case .get: false
+            case .put: true
+            case .delete: result.found
+            }
+        }
+    }
+}
+
+extension Refusal {
+    /// Whether another attempt elsewhere or later would get the same answer.
+    var isFinal: Bool {
+        switch self {
+        case .notOwner, .noSuchTablet, .overloaded, .outcomeUnknown, .deadlineExceeded, .failed: false
+        case .crossesTablets, .versionInFuture, .versionNotRetained, .unavailable, .invalid, .busy: true
+        }
+    }
+}
+
+extension KeyRange {
+    /// Whether the keys right below a bound are in the range; a bound of `nil` is the end of the key space.
+    func reaches(_ bound: Key?) -> Bool {
+        guard let bound else { return end == nil }
+        return start < bound && (end.map { bound <= $0 } ?? true)
+    }
+}

@@ -1,0 +1,207 @@
+/// A snapshot on its way to this node, part by part.
+package struct SnapshotFetch: Sendable {
+    package let key: TabletKey
+    let holder: NodeID
+    let fetch: UInt64
+    /// What the parts so far are of.
+    var state: TabletState?
+    var body: ConfigBody?
+    var after: Key?
+    var due: UInt64
+    var tries = 0
+    /// All parts are here; the store has been asked to install them, or is busy with something else.
+    var isComplete = false
+    var isInstalling = false
+}
+
+/// Catch-up by snapshot: the receiver asks part by part, so that it sets the pace (storage.md).
+extension NodeCore {
+    /// Whether this node is to hold a tablet and does not.
+    func needsState(of config: TabletConfig) -> Bool {
+        guard config.voterIndex(of: node, incarnation: incarnation) != nil, !hasEnded(config) else { return false }
+        return !tablets.contains { $0.config.range.overlaps(config.range) && $0.config.epoch >= config.epoch }
+    }
+
+    /// Whether this node has been through an epoch already. Whoever began in it anew would have forgotten what it had
+    /// promised and accepted.
+    private func hasEnded(_ config: TabletConfig) -> Bool {
+        config.epoch <= ended[config.tablet] ?? 0
+            || retired.contains { $0.replica.config.epoch >= config.epoch && $0.replica.config.range.overlaps(config.range) }
+    }
+
+    mutating func receive(_ offer: SnapshotOffer, from sender: NodeID) {
+        let config = offer.config.config
+        if let index = index(of: config.key) {
+            // Behind the log: only what is ahead of the state here is of use.
+            guard offer.appliedSlot > tablets[index].commitPoint else { return context.mark(.snapshotStale) }
+        } else {
+            guard needsState(of: config) else { return }
+        }
+        beginFetch(config.key, from: sender)
+    }
+
+    mutating func beginFetch(_ key: TabletKey, from holder: NodeID) {
+        guard !fetches.contains(where: { $0.key.tablet == key.tablet }), holder != node else { return }
+        let fetch = SnapshotFetch(key: key, holder: holder, fetch: context.random.next(), due: 0)
+        fetches.append(fetch)
+        ask(fetches.count - 1)
+    }
+
+    private mutating func ask(_ index: Int) {
+        let fetch = fetches[index]
+        fetches[index].due = context.now.monotonic + 2 * context.liveness.retransmitTimeout(fetch.holder)
+        fetches[index].tries += 1
+        context.wake(by: fetches[index].due)
+        let request = SnapshotRequest(tablet: fetch.key, fetch: fetch.fetch, after: fetch.after)
+        context.send(.snapshotRequest(request), to: fetch.holder)
+    }
+
+    mutating func receive(_ request: SnapshotRequest, from sender: NodeID) {
+        context.effects.append(.readSnapshot(request, for: sender, bytesMax: limits.snapshotPartBytesMax))
+    }
+
+    mutating func sendPart(_ part: SnapshotPart?, for request: SnapshotRequest, to receiver: NodeID) {
+        guard let part else {
+            // Not here, or not any more: the receiver finds another holder.
+            let refused = Refused(tablet: request.tablet, reason: .unknownTablet)
+            return context.send(.refused(refused), to: receiver)
+        }
+        context.send(.snapshotPart(part), to: receiver)
+    }
+
+    mutating func receive(_ part: SnapshotPart, from sender: NodeID) {
+        let key = part.config.config.key
+        guard let index = fetches.firstIndex(where: { $0.key == key && $0.fetch == part.fetch && $0.holder == sender }),
+            fetches[index].after == part.after, !fetches[index].isComplete
+        else { return }
+        if let state = fetches[index].state, state != part.state {
+            // The holder has frozen another state meanwhile: parts of two do not go together.
+            context.mark(.snapshotRestarted)
+            fetches[index].state = nil
+            fetches[index].after = nil
+            return ask(index)
+        }
+        fetches[index].state = part.state
+        fetches[index].body = part.config
+        fetches[index].tries = 0
+        context.effects.append(.stageSnapshot(part))
+        guard part.isLast else {
+            guard let last = part.rows.last?.key else { return }
+            fetches[index].after = last
+            return ask(index)
+        }
+        fetches[index].isComplete = true
+        beginInstalling(key.tablet)
+    }
+
+    /// Puts a complete snapshot in the place of the state, once the store is free for it and it is still of use.
+    mutating func beginInstalling(_ tablet: TabletID) {
+        for index in fetches.indices.reversed() where fetches[index].isComplete && !fetches[index].isInstalling {
+            guard let body = fetches[index].body, let state = fetches[index].state else { continue }
+            let overlapping = tablets.indices.filter { tablets[$0].config.range.overlaps(body.config.range) }
+            let isStale = overlapping.contains { place in
+                let held = tablets[place]
+                if held.key == body.config.key { return held.applied.appliedSlot >= state.appliedSlot }
+                return held.config.epoch >= body.config.epoch
+            }
+            if isStale && !mutated(.staleSnapshot) || hasEnded(body.config) {
+                context.mark(.snapshotStale)
+                context.effects.append(.dropStagedSnapshot(body.config.key))
+                fetches.remove(at: index)
+                continue
+            }
+            guard overlapping.allSatisfy({ tablets[$0].applyingThrough == nil && !tablets[$0].isInstalling }),
+                overlapping.allSatisfy({ tablets[$0].key == body.config.key || isFollowed(tablets[$0].config) })
+            else { continue }
+            for place in overlapping { tablets[place].isInstalling = true }
+            fetches[index].isInstalling = true
+            context.effects.append(.installSnapshot(body.config.key, fetch: fetches[index].fetch))
+        }
+    }
+
+    /// Whether what follows an epoch, whose seal this node has not seen, is here as a whole. A part alone must not take its
+    /// place: what this node has accepted may be needed to find the seal, and the other part with it.
+    private func isFollowed(_ config: TabletConfig) -> Bool {
+        config.range.isCovered(by: followers(of: config).map(\.range))
+    }
+
+    private func followers(of config: TabletConfig) -> [TabletConfig] {
+        let here = tablets.map(\.config) + fetches.filter(\.isComplete).compactMap { $0.body?.config }
+        // That an epoch was sealed says that a quorum held its state.
+        let elsewhere = directory.configs.filter { $0.epoch > config.epoch + 1 }
+        return (here + elsewhere).filter { $0.epoch > config.epoch && $0.range.overlaps(config.range) }
+    }
+
+    mutating func receiveInstalled(_ body: ConfigBody, _ state: TabletState) {
+        var following: [TabletKey: [TabletConfig]] = [:]
+        for tablet in tablets where tablet.config.range.overlaps(body.config.range) {
+            following[tablet.key] = followers(of: tablet.config)
+        }
+        fetches.removeAll { $0.key == body.config.key }
+        context.mark(.snapshotInstalled)
+        if let index = index(of: body.config.key) {
+            tablets[index].receiveInstalled(state, context: &context)
+            return beginInstalling(body.config.tablet)
+        }
+        for tablet in tablets.filter({ $0.config.range.overlaps(body.config.range) }) {
+            supersede(tablet.config.tablet, by: following[tablet.key] ?? [body.config])
+        }
+        context.mark(.voterJoined)
+        var body = body
+        body.chain = []
+        let record = LogRecord(
+            kind: .config,
+            tablet: body.config.tablet,
+            epoch: body.config.epoch,
+            body: body.encoded()
+        )
+        context.append(record, mustSync: true)
+        var replica = TabletReplica(
+            body: body,
+            node: node,
+            limits: limits,
+            restored: RestoredTablet(applied: state)
+        )
+        replica.flushed = state.appliedSlot
+        replica.isStored = true
+        replica.watchOwner(context: &context)
+        insert(replica)
+        beginInstalling(body.config.tablet)
+    }
+
+    /// A later epoch's state has taken the place of this one's, whose seal this node has not seen.
+    private mutating func supersede(_ tablet: TabletID, by configs: [TabletConfig]) {
+        guard let index = index(of: tablet) else { return }
+        context.mark(.superseded)
+        var old = remove(at: index)
+        old.retire(context: &context)
+        old.ownership = nil
+        old.isSealed = true
+        retired.append(
+            RetiredTablet(
+                replica: old,
+                successors: configs,
+                established: configs.map { $0.epoch > old.config.epoch + 1 },
+                nextQuestion: context.now.monotonic + context.settings.heartbeatInterval
+            )
+        )
+    }
+
+    mutating func tickFetches() {
+        let now = context.now.monotonic
+        for index in fetches.indices.reversed() where !fetches[index].isComplete {
+            guard fetches[index].due <= now else {
+                context.wake(by: fetches[index].due)
+                continue
+            }
+            if fetches[index].tries >= Self.fetchTriesMax {
+                context.effects.append(.dropStagedSnapshot(fetches[index].key))
+                fetches.remove(at: index)
+            } else {
+                ask(index)
+            }
+        }
+    }
+
+    private static let fetchTriesMax = 8
+}

@@ -1,0 +1,51 @@
+/// The requests of clients of this node that it cannot answer from a tablet of its own at once, and those of other
+/// nodes' clients that were passed on to it.
+struct RequestTable: Sendable {
+    /// A request on its way to whoever can serve it.
+    struct Origin: Sendable {
+        var request: Request
+        var attempt: UInt32 = 0
+        /// Who has the present attempt; `nil` while the request waits for its next one.
+        var sentTo: NodeID?
+        /// When it is tried again, or given up.
+        var due: UInt64
+        var backoff: UInt64 = 0
+        /// Stamps up to this may still be given to an earlier attempt.
+        var openExpiry = Timestamp.zero
+        /// Of the present attempt.
+        var expiry = Timestamp.zero
+        /// The highest stamp that an answer has named: the owner's clock may be far ahead of the own one.
+        var seenStamp = Timestamp.zero
+        /// An attempt may have taken effect.
+        var mayHaveEffect = false
+        /// A hint from the last refusal.
+        var hint: NodeID?
+        /// This is a question on behalf of a scan.
+        var parent: RequestHandle?
+        /// Of a scan over several tablets: from where on their time is still to be asked for, and the highest so far.
+        var gathering: (cursor: Key, highest: Timestamp)?
+    }
+
+    /// Where the answer to a request goes that another node passed on.
+    struct Remote: Sendable {
+        var node: NodeID
+        var session: UInt64
+        var id: UInt64
+        var attempt: UInt32
+    }
+
+    var origins: [RequestHandle: Origin] = [:]
+    var remotes: [RequestHandle: Remote] = [:]
+    /// Answers that have to be looked at before they go out.
+    var answers: [(handle: RequestHandle, reply: Reply)] = []
+    private var nextHandle = RequestHandle.localMax
+
+    var isEmpty: Bool {
+        origins.isEmpty && answers.isEmpty
+    }
+
+    mutating func makeHandle() -> RequestHandle {
+        nextHandle += 1
+        return nextHandle
+    }
+}

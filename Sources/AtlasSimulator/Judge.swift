@@ -1,0 +1,419 @@
+internal import AtlasCore
+
+/// Watches over the invariants of consensus.md section 10, after every event. It knows what every disk holds.
+struct Judge {
+    /// Where a replica was before a step.
+    struct Position {
+        var key: TabletKey
+        var promised: Ballot
+        var commitPoint: Slot
+        var applied: Slot
+        var closed: Timestamp
+    }
+
+    private struct Acceptance {
+        var ballot: Ballot
+        var digest: UInt64
+        var votes = VoteSet()
+    }
+
+    private struct Decision {
+        var digest: UInt64
+        var entry: Entry
+    }
+
+    /// One tablet in one epoch. A class: its tables are large, and changed in place.
+    private final class Epoch {
+        let config: TabletConfig
+        let firstBallot: Ballot
+        /// For each region its voters, and how many of them a Q2 has.
+        private let regions: [(voters: VoteSet, needed: Int)]
+        /// What voters' disks have held of each slot.
+        var accepted: [Slot: [Acceptance]] = [:]
+        var chosen: [Slot: Decision] = [:]
+        var hashes: [Slot: UInt64] = [:]
+
+        init(_ body: ConfigBody) {
+            config = body.config
+            firstBallot = body.firstBallot
+            let config = body.config
+            regions = Set(config.voters.map(\.region)).sorted().map { region in
+                var voters = VoteSet()
+                for index in config.voters.indices where config.voters[index].region == region { voters.insert(index) }
+                let share = (config.localThresholdPermille * voters.count + 999) / 1000
+                return (voters, max(voters.count / 2 + 1, share))
+            }
+        }
+
+        /// The real quorums, whatever mistakes are switched on.
+        func isAcceptQuorum(_ votes: VoteSet) -> Bool {
+            regions.count { votes.count(in: $0.voters) >= $0.needed } >= config.regionFailures + 1
+        }
+    }
+
+    /// What one node has on its disk, or has told others.
+    private struct Memory {
+        var durable: [TabletKey: [Slot: Ballot]] = [:]
+        var promised: [TabletKey: Ballot] = [:]
+        var toldPromised: [TabletKey: Ballot] = [:]
+        var toldClock = Timestamp.zero
+    }
+
+    private var epochs: [TabletKey: Epoch] = [:]
+    private var memories: [Memory]
+    private var effects: [RequestID: TabletKey] = [:]
+    private var effectStamps: [RequestID: Timestamp] = [:]
+    private var clocks: [Timestamp]
+    private(set) var leaseReads = 0
+    private(set) var commits = 0
+
+    init(nodeCount: Int) {
+        memories = Array(repeating: Memory(), count: nodeCount)
+        clocks = Array(repeating: .zero, count: nodeCount)
+    }
+
+    mutating func register(_ body: ConfigBody) {
+        guard epochs[body.config.key] == nil else { return }
+        epochs[body.config.key] = Epoch(body)
+    }
+
+    /// The configs that are in force, in the order of their ranges: of those that seals have led to the latest.
+    var currentConfigs: [TabletConfig] {
+        let all = epochs.values.map(\.config)
+        return all.filter { config in
+            !all.contains { $0.epoch > config.epoch && $0.range.overlaps(config.range) }
+        }.sorted { $0.range.start < $1.range.start }
+    }
+
+    /// The configs that are in force, and those that they came from while a voter may still need them.
+    var liveConfigs: [TabletConfig] {
+        let current = currentConfigs
+        let earlier = epochs.values.map(\.config).filter { config in
+            current.contains { $0.epoch == config.epoch + 1 && $0.range.overlaps(config.range) }
+                && !current.contains { $0.epoch > config.epoch && isEstablished($0) && $0.range.includes(config.range) }
+        }
+        return current + earlier.sorted { $0.key < $1.key }
+    }
+
+    /// Whether a quorum holds the state that an epoch begins with.
+    private func isEstablished(_ config: TabletConfig) -> Bool {
+        !(epochs[config.key]?.chosen.isEmpty ?? true)
+    }
+
+    /// Whether a voter of an epoch may not have got the state that it begins with.
+    func lacksState(_ number: Int, _ config: TabletConfig) -> Bool {
+        config.epoch > 1 && memories[number].durable[config.key]?.isEmpty ?? true
+    }
+
+    /// Whether everything that was chosen in an epoch is on the disks of so many others that no quorum misses it.
+    func survivesLoss(of number: Int, in config: TabletConfig) -> Bool {
+        guard let epoch = epochs[config.key] else { return false }
+        guard config.epoch == 1 || isEstablished(config) else { return false }
+        guard let voter = config.voterIndex(of: NodeID(simulated: number)) else { return true }
+        return epoch.chosen.allSatisfy { slot, _ in
+            epoch.accepted[slot]!.contains { acceptance in
+                var votes = acceptance.votes
+                votes.remove(voter)
+                return epoch.isAcceptQuorum(votes)
+            }
+        }
+    }
+
+    // MARK: - Invariant 2: nothing goes back
+
+    func positions(of core: NodeCore) -> [Position] {
+        core.tablets.map { tablet in
+            Position(
+                key: tablet.key,
+                promised: tablet.promised,
+                commitPoint: tablet.commitPoint,
+                applied: tablet.applied.appliedSlot,
+                closed: tablet.closed
+            )
+        }
+    }
+
+    mutating func checkProgress(
+        _ number: Int,
+        from before: [Position],
+        to core: NodeCore
+    ) throws(SimulationFailure) {
+        try require(core.clock >= clocks[number], "clock", "n\(number + 1)'s clock went back")
+        clocks[number] = core.clock
+        for position in before {
+            guard let tablet = core.replica(position.key) else { continue }
+            let place = "n\(number + 1), tablet \(position.key.tablet.rawValue)"
+            try require(tablet.promised >= position.promised, "promise", "a promised ballot went back at \(place)")
+            try require(tablet.commitPoint >= position.commitPoint, "commit", "a commit point went back at \(place)")
+            try require(tablet.applied.appliedSlot >= position.applied, "apply", "an applied point went back at \(place)")
+            try require(tablet.closed >= position.closed, "closed", "a closed timestamp went back at \(place)")
+            try require(
+                tablet.applied.appliedSlot <= tablet.commitPoint,
+                "apply",
+                "applied beyond the commit point at \(place)"
+            )
+        }
+    }
+
+    mutating func checkRestart(_ number: Int, _ core: NodeCore) throws(SimulationFailure) {
+        let memory = memories[number]
+        try require(core.clock >= memory.toldClock, "clock", "n\(number + 1)'s clock went back across a restart")
+        clocks[number] = core.clock
+        for tablet in core.tablets {
+            let told = memory.toldPromised[tablet.key] ?? .zero
+            try require(
+                tablet.promised >= told,
+                "promise",
+                "n\(number + 1) forgot its promise of \(told) for tablet \(tablet.key.tablet.rawValue)@\(tablet.key.epoch), \(tablet.promised) is left"
+            )
+            try require(
+                tablet.role == .follower || tablet.config.voters.count == 1,
+                "ownership",
+                "n\(number + 1) kept ownership across a restart"
+            )
+        }
+    }
+
+    mutating func noteCrash(_ number: Int) {
+        clocks[number] = .zero
+    }
+
+    /// The disk is gone, and whoever relied on it is told so by another incarnation.
+    mutating func noteWipe(_ number: Int) {
+        guard !mutated(.wipedDiskVotes) else { return }
+        memories[number] = Memory()
+    }
+
+    // MARK: - What is durable
+
+    mutating func noteDurable(_ records: [LogRecord], at number: Int) throws(SimulationFailure) {
+        for record in records {
+            let key = TabletKey(tablet: record.tablet, epoch: record.epoch)
+            do {
+                switch record.kind {
+                case .promise:
+                    raisePromise(number, key, try PromiseBody(decoding: record.body).ballot)
+                case .entries:
+                    let body = try EntriesBody(decoding: record.body)
+                    raisePromise(number, key, body.ballot)
+                    for entry in body.entries { try noteAccepted(entry, key, at: number) }
+                case .config:
+                    register(try ConfigBody(decoding: record.body))
+                default:
+                    break
+                }
+            } catch let failure as SimulationFailure {
+                throw failure
+            } catch {
+                throw SimulationFailure("codec", "a log record cannot be read back: \(error)")
+            }
+        }
+    }
+
+    private mutating func raisePromise(_ number: Int, _ key: TabletKey, _ ballot: Ballot) {
+        memories[number].promised[key] = max(memories[number].promised[key] ?? .zero, ballot)
+    }
+
+    private mutating func noteAccepted(_ entry: Entry, _ key: TabletKey, at number: Int) throws(SimulationFailure) {
+        let known = memories[number].durable[key]?[entry.slot]
+        if known == nil || known! < entry.ballot { memories[number].durable[key, default: [:]][entry.slot] = entry.ballot }
+        guard let epoch = epochs[key], let voter = epoch.config.voterIndex(of: NodeID(simulated: number)) else {
+            throw SimulationFailure("voters", "n\(number + 1) accepted something of a tablet that it is no voter of")
+        }
+        let digest = entry.digest
+        var acceptances = epoch.accepted.removeValue(forKey: entry.slot) ?? []
+        defer { epoch.accepted[entry.slot] = acceptances }
+        let index = acceptances.firstIndex { $0.ballot == entry.ballot } ?? acceptances.count
+        if index == acceptances.count { acceptances.append(Acceptance(ballot: entry.ballot, digest: digest)) }
+        try require(
+            acceptances[index].digest == digest,
+            "proposal",
+            "two payloads for ballot \(entry.ballot), slot \(entry.slot.rawValue)"
+        )
+        acceptances[index].votes.insert(voter)
+        // Invariants 1 and 3: chosen is what a Q2 has accepted at one ballot.
+        guard epoch.isAcceptQuorum(acceptances[index].votes) else { return }
+        if let chosen = epoch.chosen[entry.slot] {
+            try require(
+                chosen.digest == digest,
+                "agreement",
+                "two payloads chosen in tablet \(key.tablet.rawValue)@\(key.epoch): \(chosen.entry) and \(entry)"
+            )
+        } else {
+            commits += 1
+            epoch.chosen[entry.slot] = Decision(digest: digest, entry: entry)
+        }
+    }
+
+    // MARK: - What is said
+
+    mutating func checkSent(_ message: PeerMessage, by number: Int, core: NodeCore) throws(SimulationFailure) {
+        switch message {
+        case .heartbeat(let heartbeat): memories[number].toldClock = max(memories[number].toldClock, heartbeat.clock)
+        case .heartbeatReply(let reply): memories[number].toldClock = max(memories[number].toldClock, reply.clock)
+        case .confirmed(let confirmed):
+            for item in confirmed.items { try checkPromise(item.ballot, item.tablet, number, "confirmed") }
+        case .tablet(let envelope):
+            switch envelope.message {
+            case .promise(let promise):
+                memories[number].toldClock = max(memories[number].toldClock, promise.clock)
+                try checkPromise(promise.ballot, envelope.key, number, "promise")
+            case .promiseNeedsSnapshot(let ballot, _):
+                try checkPromise(ballot, envelope.key, number, "promise")
+            case .accepted(let accepted):
+                try checkPromise(accepted.ballot, envelope.key, number, "accepted")
+                try checkAccepted(accepted, envelope.key, number, core)
+            default: break
+            }
+        default: break
+        }
+    }
+
+    private mutating func checkPromise(
+        _ ballot: Ballot,
+        _ key: TabletKey,
+        _ number: Int,
+        _ what: String
+    ) throws(SimulationFailure) {
+        let durable = max(memories[number].promised[key] ?? .zero, epochs[key]?.firstBallot ?? .zero)
+        try require(durable >= ballot, "durability", "n\(number + 1) sent \(what) before it was durable")
+        memories[number].toldPromised[key] = max(memories[number].toldPromised[key] ?? .zero, ballot)
+    }
+
+    private func checkAccepted(
+        _ accepted: Accepted,
+        _ key: TabletKey,
+        _ number: Int,
+        _ core: NodeCore
+    ) throws(SimulationFailure) {
+        guard let epoch = epochs[key] else { return }
+        let durable = memories[number].durable[key] ?? [:]
+        var slot = accepted.through
+        // What has been chosen needs no vote; the rest must be on the disk at this ballot.
+        while slot > accepted.commitPoint, epoch.chosen[slot] == nil {
+            try require(
+                durable[slot].map { $0 >= accepted.ballot } ?? false,
+                "durability",
+                "n\(number + 1) acknowledged slot \(slot.rawValue) before it was durable"
+            )
+            slot = Slot(rawValue: slot.rawValue - 1)
+        }
+    }
+
+    // MARK: - What is committed and applied
+
+    /// A replica takes entries for chosen.
+    mutating func noteCommitted(
+        _ entries: [Entry],
+        tablet: TabletID,
+        at core: NodeCore
+    ) throws(SimulationFailure) {
+        guard let replica = core.tablets.first(where: { $0.config.tablet == tablet }) else { return }
+        for entry in entries {
+            guard let chosen = epochs[replica.key]?.chosen[entry.slot] else {
+                throw SimulationFailure(
+                    "quorum",
+                    "slot \(entry.slot.rawValue) of tablet \(tablet.rawValue) committed without a quorum"
+                )
+            }
+            try require(
+                chosen.digest == entry.digest,
+                "agreement",
+                "another payload than the chosen one committed in slot \(entry.slot.rawValue)"
+            )
+        }
+    }
+
+    mutating func noteApplied(
+        _ outcome: StateMachine.Outcome,
+        _ entries: [Entry],
+        at number: Int
+    ) throws(SimulationFailure) {
+        try checkHash(outcome.state, at: number)
+        for (body, state) in zip(outcome.writes.configs, outcome.writes.tablets) {
+            register(body)
+            try checkHash(state, at: number)
+        }
+        let key = TabletKey(tablet: outcome.state.tablet, epoch: outcome.state.epoch)
+        for (entry, results) in zip(entries, outcome.results) {
+            guard case .commands(let commands) = entry.payload else { continue }
+            for (place, (command, result)) in zip(commands, results).enumerated() {
+                guard case .applied(_, _, duplicate: false) = result, command.hasCertainEffect else { continue }
+                // Invariant 7.
+                let stamp = entry.stamp.advanced(by: UInt64(place))
+                let known = effectStamps.updateValue(stamp, forKey: command.requestID)
+                try require(known == nil || known == stamp, "once", "request \(command.requestID) took effect twice")
+                effects[command.requestID] = key
+            }
+        }
+    }
+
+    mutating func noteInstalled(_ state: TabletState, at number: Int) throws(SimulationFailure) {
+        try checkHash(state, at: number)
+    }
+
+    /// Invariant 6: equal prefixes lead to equal states.
+    private mutating func checkHash(_ state: TabletState, at number: Int) throws(SimulationFailure) {
+        let key = TabletKey(tablet: state.tablet, epoch: state.epoch)
+        let known = epochs[key]?.hashes.updateValue(state.stateHash, forKey: state.appliedSlot)
+        try require(
+            known == nil || known == state.stateHash,
+            "state",
+            "n\(number + 1)'s state of tablet \(state.tablet.rawValue)@\(state.epoch) differs at slot \(state.appliedSlot.rawValue)"
+        )
+    }
+
+    /// Invariant 5: one node at a time answers reads by a lease.
+    mutating func checkRead(
+        _ point: ReadPoint,
+        _ number: Int,
+        _ nodes: [SimulatedNode],
+        now: UInt64
+    ) throws(SimulationFailure) {
+        let key = point.receipt.tablet
+        guard let core = nodes[number].core, core.replica(key)?.isOwner ?? false,
+            core.leaseUntil(key) > nodes[number].clock.reading(at: now).monotonic
+        else { return }
+        leaseReads += 1
+        for node in nodes where node.number != number {
+            guard let other = node.core, other.leaseUntil(key) > node.clock.reading(at: now).monotonic else { continue }
+            throw SimulationFailure("lease", "n\(number + 1) and n\(node.number + 1) hold the lease of one tablet")
+        }
+    }
+
+    private func require(_ holds: Bool, _ kind: String, _ details: @autoclosure () -> String) throws(SimulationFailure) {
+        if !holds { throw SimulationFailure(kind, details()) }
+    }
+}
+
+extension Command {
+    /// Whether the command changes something whenever it is applied and its conditions hold.
+    fileprivate var hasCertainEffect: Bool {
+        guard !requestID.isNone else { return false }
+        return operations.contains { if case .put = $0.kind { true } else { false } }
+    }
+}
+
+extension Entry {
+    /// Of everything but the ballot.
+    var digest: UInt64 {
+        var hash = StateHash(seed: slot.rawValue)
+        hash.mix(stamp.rawValue)
+        switch payload {
+        case .noOperation: hash.mix(1)
+        case .seal(let seal):
+            for successor in seal.successors { hash.mix(successor.encoded()) }
+        case .commands(let commands):
+            for command in commands {
+                hash.mix(command.requestID.high)
+                hash.mix(command.requestID.low)
+                hash.mix(command.expiry.rawValue)
+                for operation in command.operations {
+                    hash.mix(operation.key.bytes)
+                    if case .put(let value, _) = operation.kind { hash.mix(value) } else { hash.mix(UInt64(2)) }
+                }
+            }
+        }
+        return hash.value
+    }
+}

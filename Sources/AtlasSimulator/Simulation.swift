@@ -1,0 +1,126 @@
+internal import AtlasChecker
+internal import AtlasCore
+
+/// One run: a phase with faults, then a phase in which everything must end, then the checks.
+package struct Simulation: Sendable {
+    package let seed: UInt64
+    package var options: SimulationOptions
+
+    package init(seed: UInt64, options: SimulationOptions) {
+        self.seed = seed
+        self.options = options
+    }
+
+    /// A run of the swarm.
+    package init(seed: UInt64) {
+        self.init(seed: seed, options: .swarm(seed))
+    }
+
+    package struct Outcome: Sendable {
+        package var failure: SimulationFailure?
+        package var statistics: SimulationStatistics
+        /// Of the whole history of events.
+        package var chainHash: UInt64
+        package var trace: [TraceLine]
+        /// The faults that happened, in this order.
+        package var faults: [FaultOccurrence]
+    }
+
+    package func run() -> Outcome {
+        let world = World(seed: seed, options: options)
+        var failure: SimulationFailure?
+        do {
+            try world.runPhases()
+            try world.checkHistory()
+        } catch {
+            failure = error
+        }
+        return Outcome(
+            failure: failure,
+            statistics: world.finalStatistics(),
+            chainHash: world.chainHash,
+            trace: world.traceLines,
+            faults: world.injected
+        )
+    }
+}
+
+extension World {
+    func runPhases() throws(SimulationFailure) {
+        try run(until: options.duration)
+        try heal()
+        let end = now + options.livenessBound
+        try run(until: end) { operationsLeft == 0 && !hasOpenRequests }
+        // Invariant 8.
+        guard operationsLeft == 0, !hasOpenRequests else {
+            let open = clients.compactMap { $0.attempt }.map { "#\($0.handle) \($0.request.summary)" }
+            note(describeNodes())
+            throw SimulationFailure("liveness", "\(operationsLeft) operations left, open: \(open)")
+        }
+        try checkExpectations()
+        try readEverything()
+        try settle()
+    }
+
+    /// After the faults every key is read once more, so that a lost write shows.
+    private func readEverything() throws(SimulationFailure) {
+        for key in 0..<options.workload.keys {
+            let number = 0
+            let name = SimulatedClient.key(key)
+            let range = KeyRange(start: name, end: name.successor)
+            let read = ReadRequest(range: range, query: .get(Command(operations: [Operation(.get, key: name)])))
+            try ask(.read(read), client: number)
+            let end = now + options.livenessBound
+            try run(until: end) { clients[number].attempt == nil }
+            guard clients[number].attempt == nil else {
+                throw SimulationFailure("liveness", "key \(name) cannot be read")
+            }
+        }
+    }
+
+    /// Where every replica is, for people.
+    func describeNodes() -> String {
+        nodes.map { node in
+            guard let core = node.core else { return "\(name(node.number)) is down" }
+            let missing = core.liveness.missing.map { "n\($0.rawValue)" }.joined(separator: " ")
+            let tablets = core.tablets.map { "\n    \($0.summary)" }.joined()
+            let retired = core.retired.map { "\n    retired \($0.replica.summary)" }.joined()
+            let fetches = core.fetches.isEmpty ? "" : "\n    fetching \(core.fetches.map(\.key))"
+            return "\(name(node.number)), missing \(missing)\(tablets)\(retired)\(fetches)"
+        }.joined(separator: "\n")
+    }
+
+    /// What is under way comes to its end, and nothing is left over.
+    private func settle() throws(SimulationFailure) {
+        isSettling = true
+        try run(until: now + 20 * SimulationOptions.second)
+        for node in nodes {
+            guard let core = node.core else { continue }
+            guard core.requestCount == 0 else {
+                note(describeNodes())
+                throw SimulationFailure("leak", "n\(node.number + 1) still has \(core.requestCount) requests: \(core.openRequests.prefix(3))")
+            }
+        }
+    }
+
+    /// What clients were told fits one history of the database.
+    func checkHistory() throws(SimulationFailure) {
+        statistics.checked = recorder.history.operations.count
+        if let violation = HistoryChecker().check(recorder.history).first {
+            throw SimulationFailure("history", "\(violation)")
+        }
+    }
+
+    func finalStatistics() -> SimulationStatistics {
+        for node in nodes { if let core = node.core { statistics.marks.formUnion(core.marks) } }
+        statistics.commits = judge.commits
+        statistics.leaseReads = judge.leaseReads
+        statistics.virtualNanoseconds = now
+        let counts = network.counts
+        statistics.network = [
+            "sent": counts.sent, "lost": counts.lost, "duplicated": counts.duplicated, "late": counts.late,
+            "cut": counts.cut,
+        ]
+        return statistics
+    }
+}

@@ -1,0 +1,117 @@
+import Testing
+
+@testable import AtlasCore
+
+/// The two ends of a list of idle tablets, and what gets lost between them.
+struct IdleListTests {
+    private let first = TabletKey(tablet: TabletID(rawValue: 1), epoch: 1)
+    private let second = TabletKey(tablet: TabletID(rawValue: 2), epoch: 1)
+
+    @Test func onlyChangesTravel() {
+        var sender = IdleListSender()
+        var receiver = IdleListReceiver()
+        sender.insert(first, slot: slot(4))
+        sender.insert(first, slot: slot(5))
+        sender.insert(second, slot: slot(9))
+        let update = sender.update(closed: stamp(10), changesMax: 10)
+        #expect(update.changes.count == 2, "on it once")
+        receiver.receive(update)
+        #expect(receiver.closed(first, applied: slot(4)) == stamp(10))
+        #expect(receiver.closed(first, applied: slot(3)) == .zero, "not applied yet")
+        #expect(receiver.closed(TabletKey(tablet: first.tablet, epoch: 2), applied: slot(9)) == .zero)
+        sender.acknowledge(receiver.generation)
+        #expect(sender.update(closed: stamp(20), changesMax: 10).changes.isEmpty)
+
+        sender.remove(first)
+        sender.remove(first)
+        receiver.receive(sender.update(closed: stamp(20), changesMax: 10))
+        #expect(receiver.closed(first, applied: slot(4)) == .zero)
+        #expect(receiver.closed(second, applied: slot(9)) == stamp(20))
+    }
+
+    @Test func whatIsClosedHoldsForTheWholeListAlone() {
+        var sender = IdleListSender()
+        var receiver = IdleListReceiver()
+        for number in 1...5 as ClosedRange<UInt64> {
+            sender.insert(TabletKey(tablet: TabletID(rawValue: number), epoch: 1), slot: slot(1))
+        }
+        let part = sender.update(closed: stamp(10), changesMax: 3)
+        #expect(part.closed == .zero && part.from == 0 && part.to == 3, "two are still to come")
+        receiver.receive(part)
+        #expect(receiver.generation == 3 && receiver.closed(first, applied: slot(1)) == .zero)
+        sender.acknowledge(3)
+        receiver.receive(sender.update(closed: stamp(11), changesMax: 3))
+        #expect(receiver.closed(first, applied: slot(1)) == stamp(11))
+
+        // What was closed for the list as it was says nothing about a tablet that is new on it.
+        sender.acknowledge(5)
+        sender.remove(first)
+        sender.insert(first, slot: slot(1))
+        receiver.receive(sender.update(closed: .zero, changesMax: 10))
+        #expect(receiver.closed(first, applied: slot(1)) == .zero)
+    }
+
+    @Test func nonsenseIsIgnored() {
+        var receiver = IdleListReceiver()
+        let change = IdleUpdate.Change(tablet: first, slot: slot(1))
+        for (from, to, count) in [(1, 2, 1), (0, 2, 1), (0, 0, 1)] as [(UInt64, UInt64, Int)] {
+            let changes = Array(repeating: change, count: count)
+            receiver.receive(IdleUpdate(from: from, to: to, changes: changes, closed: stamp(9)))
+            #expect(receiver.generation == 0 && receiver.closed(first, applied: slot(9)) == .zero)
+        }
+        var sender = IdleListSender()
+        sender.insert(first, slot: slot(1))
+        sender.acknowledge(2)
+        #expect(sender.acknowledged == 0, "of what has not been said")
+        #expect(sender.reset() == [first])
+        #expect(sender.generation == 0 && sender.tablets.isEmpty)
+    }
+
+    /// Heartbeats and their replies are lost, repeated and late; the receiver never holds a tablet as idle that was not
+    /// so when the closed timestamp was stated, and has the list once everything arrives.
+    @Test(arguments: 0..<40)
+    func agreesInTheEnd(seed: Int) {
+        var random = Random(seed: UInt64(seed))
+        var sender = IdleListSender()
+        var receiver = IdleListReceiver()
+        var listed: [UInt64: UInt64] = [:]
+        /// By closed timestamp: the list that it was stated for.
+        var stated: [Timestamp: [UInt64: UInt64]] = [.zero: [:]]
+        var updates: [IdleUpdate] = []
+        var replies: [UInt64] = []
+        func key(_ number: UInt64) -> TabletKey { TabletKey(tablet: TabletID(rawValue: number), epoch: 1) }
+        for step in 1...300 as ClosedRange<UInt64> {
+            let number = UInt64(random.below(6))
+            switch random.below(5) {
+            case 0:
+                if listed[number] == nil { listed[number] = step }
+                sender.insert(key(number), slot: slot(step))
+            case 1:
+                listed[number] = nil
+                sender.remove(key(number))
+            case 2:
+                updates.append(sender.update(closed: stamp(step), changesMax: 1 + random.below(4)))
+                stated[stamp(step)] = listed
+            case 3 where !updates.isEmpty:
+                receiver.receive(updates[random.below(updates.count)])
+                replies.append(receiver.generation)
+            default:
+                if !replies.isEmpty { sender.acknowledge(replies[random.below(replies.count)]) }
+            }
+            for number in 0..<6 as Range<UInt64> {
+                let closed = receiver.closed(key(number), applied: slot(.max / 4))
+                guard closed > .zero else { continue }
+                #expect(stated[closed]?[number] != nil, "\(number) at \(closed.milliseconds)")
+            }
+        }
+        while sender.acknowledged < sender.generation {
+            receiver.receive(sender.update(closed: stamp(1_000), changesMax: 3))
+            sender.acknowledge(receiver.generation)
+        }
+        receiver.receive(sender.update(closed: stamp(1_000), changesMax: 3))
+        for number in 0..<6 as Range<UInt64> {
+            let expected = listed[number] == nil ? Timestamp.zero : stamp(1_000)
+            #expect(receiver.closed(key(number), applied: slot(.max / 4)) == expected)
+        }
+    }
+}

@@ -1,0 +1,1 @@
+../../../AtlasCoreTests/Support/PeerGenerators.swift

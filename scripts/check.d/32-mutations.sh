@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Mistakes of every kind that the protocol forbids, switched on one after the other: the simulator must see each of them.
+set -euo pipefail
+swift build -c release --product atlas-sim --scratch-path .build-mutations -Xswiftc -DATLAS_MUTATIONS
+.build-mutations/release/atlas-sim mutations --seeds 2000
