@@ -136,7 +136,10 @@ extension World {
     private func cut(_ links: [(from: Int, to: Int)], _ what: String) {
         for link in links { network.cut(link.from, link.to) }
         note("cut: \(what)")
-        schedule(.mend(Fault.Cut(links: links, name: what)), after: 100_000_000 + faultRandom.exponential(3_000_000_000))
+        schedule(
+            .mend(Fault.Cut(links: links, name: what)),
+            after: 100_000_000 + faultRandom.exponential(3_000_000_000)
+        )
     }
 
     func mend(_ cut: Fault.Cut) {
@@ -149,7 +152,8 @@ extension World {
 
     private func reboot() throws(SimulationFailure) {
         let region = faultRandom.below(options.topology.nodesByRegion.count + 1)
-        for node in nodes.indices where region == options.topology.nodesByRegion.count
+        for node in nodes.indices
+        where region == options.topology.nodesByRegion.count
             || Int(nodes[node].region.rawValue) == region
         {
             try crash(node)
@@ -298,7 +302,9 @@ extension World {
             let request = AdminRequest(key: key, expected: config.key, action: .reconfigure(change), deadline: deadline)
             let handle = nextHandle
             nextHandle += 1
-            note("operator repairs tablet \(config.tablet.rawValue % 1_000)@\(config.epoch) by \(name(node.number)) #\(handle)")
+            note(
+                "operator repairs tablet \(config.tablet.rawValue % 1_000)@\(config.epoch) by \(name(node.number)) #\(handle)"
+            )
             try feed(node.number, .admin(handle, request))
         }
     }

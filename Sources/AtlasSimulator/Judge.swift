@@ -145,7 +145,11 @@ struct Judge {
             let place = "n\(number + 1), tablet \(position.key.tablet.rawValue)"
             try require(tablet.promised >= position.promised, "promise", "a promised ballot went back at \(place)")
             try require(tablet.commitPoint >= position.commitPoint, "commit", "a commit point went back at \(place)")
-            try require(tablet.applied.appliedSlot >= position.applied, "apply", "an applied point went back at \(place)")
+            try require(
+                tablet.applied.appliedSlot >= position.applied,
+                "apply",
+                "an applied point went back at \(place)"
+            )
             try require(tablet.closed >= position.closed, "closed", "a closed timestamp went back at \(place)")
             try require(
                 tablet.applied.appliedSlot <= tablet.commitPoint,
@@ -216,7 +220,9 @@ struct Judge {
 
     private mutating func noteAccepted(_ entry: Entry, _ key: TabletKey, at number: Int) throws(SimulationFailure) {
         let known = memories[number].durable[key]?[entry.slot]
-        if known == nil || known! < entry.ballot { memories[number].durable[key, default: [:]][entry.slot] = entry.ballot }
+        if known == nil || known! < entry.ballot {
+            memories[number].durable[key, default: [:]][entry.slot] = entry.ballot
+        }
         guard let epoch = epochs[key], let voter = epoch.config.voterIndex(of: NodeID(simulated: number)) else {
             throw SimulationFailure("voters", "n\(number + 1) accepted something of a tablet that it is no voter of")
         }
@@ -381,7 +387,8 @@ struct Judge {
         }
     }
 
-    private func require(_ holds: Bool, _ kind: String, _ details: @autoclosure () -> String) throws(SimulationFailure) {
+    private func require(_ holds: Bool, _ kind: String, _ details: @autoclosure () -> String) throws(SimulationFailure)
+    {
         if !holds { throw SimulationFailure(kind, details()) }
     }
 }

@@ -210,7 +210,11 @@ extension World {
     }
 
     private func scan() -> ReadRequest {
-        let query = ScanQuery(reverse: clientRandom.chance(300), limit: clientRandom.pick([1, 3, 1_000]), bytesMax: 4_096)
+        let query = ScanQuery(
+            reverse: clientRandom.chance(300),
+            limit: clientRandom.pick([1, 3, 1_000]),
+            bytesMax: 4_096
+        )
         return ReadRequest(range: .all, query: .scan(query))
     }
 

@@ -198,7 +198,9 @@ final class SimulatedNode {
         let known = core?.replica(request.tablet)?.body
         guard let state = (try? snapshot.tabletState(of: request.tablet.tablet)) ?? emptyState(of: request.tablet),
             state.epoch == request.tablet.epoch,
-            let body = snapshot.tabletConfig(of: request.tablet.tablet).flatMap({ $0.config.key == request.tablet ? $0 : nil }) ?? known
+            let body = snapshot.tabletConfig(of: request.tablet.tablet).flatMap({
+                $0.config.key == request.tablet ? $0 : nil
+            }) ?? known
         else { return nil }
         let (rows, isLast) = snapshot.rows(in: body.config.range, after: request.after, bytesMax: bytesMax)
         return SnapshotPart(

@@ -98,7 +98,10 @@ extension World {
             guard let core = node.core else { continue }
             guard core.requestCount == 0 else {
                 note(describeNodes())
-                throw SimulationFailure("leak", "n\(node.number + 1) still has \(core.requestCount) requests: \(core.openRequests.prefix(3))")
+                throw SimulationFailure(
+                    "leak",
+                    "n\(node.number + 1) still has \(core.requestCount) requests: \(core.openRequests.prefix(3))"
+                )
             }
         }
     }

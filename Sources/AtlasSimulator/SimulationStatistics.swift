@@ -81,7 +81,8 @@ extension PeerMessage {
         case .heartbeatReply(let reply): "heartbeat reply #\(reply.sequence), support epoch \(reply.supportEpoch)"
         case .confirm(let confirm): "confirm, round \(confirm.round): \(confirm.items.map(\.ballot))"
         case .confirmed(let confirmed): "confirmed, round \(confirmed.round): \(confirmed.items.map(\.ballot))"
-        case .refused(let refused): "refused: \(refused.reason) t\(refused.tablet.tablet.rawValue % 1_000)@\(refused.tablet.epoch)"
+        case .refused(let refused):
+            "refused: \(refused.reason) t\(refused.tablet.tablet.rawValue % 1_000)@\(refused.tablet.epoch)"
         case .request(let request): "request #\(request.id).\(request.attempt): \(request.request.summary)"
         case .response(let response): "response #\(response.id).\(response.attempt): \(response.reply.summary)"
         case .snapshotOffer(let offer): "snapshot offer at \(offer.appliedSlot.rawValue)"
@@ -150,7 +151,8 @@ extension Request {
     package var summary: String {
         switch self {
         case .write(let write): "\(write.level == .global ? "global " : "")\(write.command.summary)"
-        case .read(let read): "\(read.consistency) read of \(read.range.start)\(read.version.map { " at \($0.rawValue)" } ?? "")"
+        case .read(let read):
+            "\(read.consistency) read of \(read.range.start)\(read.version.map { " at \($0.rawValue)" } ?? "")"
         case .admin(let admin): "\(admin.action)"
         }
     }

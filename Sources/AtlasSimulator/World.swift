@@ -366,7 +366,9 @@ package final class World {
         while let (token, config) = node.leaving.first, token <= node.disk.durableToken {
             node.leaving.removeFirst()
             let kept = node.core!.tablets.map { "\($0.config.range)" }
-            note("\(name(number)) discards tablet \(config.tablet.rawValue % 1_000)@\(config.epoch), \(config.range), but for \(kept)")
+            note(
+                "\(name(number)) discards tablet \(config.tablet.rawValue % 1_000)@\(config.epoch), \(config.range), but for \(kept)"
+            )
             node.store.discard(config, keeping: node.core!.tablets.map(\.config))
         }
         guard !node.held.isEmpty else { return }
@@ -428,7 +430,9 @@ package final class World {
         do { outcome = try node.apply(entries, to: replica.applied, random: &diskRandom) } catch {
             throw SimulationFailure("apply", "\(error)")
         }
-        note("\(name(number)) applies \(outcome.state.tablet.rawValue % 1_000)@\(outcome.state.epoch): \(entries.map(\.slot.rawValue)) \(outcome.results)")
+        note(
+            "\(name(number)) applies \(outcome.state.tablet.rawValue % 1_000)@\(outcome.state.epoch): \(entries.map(\.slot.rawValue)) \(outcome.results)"
+        )
         try judge.noteApplied(outcome, entries, at: number)
         try feed(number, .applied(outcome.state, results: outcome.results))
     }
@@ -440,7 +444,9 @@ package final class World {
         }
         node.staged[tablet] = nil
         statistics.snapshots += 1
-        note("\(name(number)) installs a snapshot of tablet \(tablet.rawValue % 1_000)@\(state.epoch) at \(state.appliedSlot.rawValue)")
+        note(
+            "\(name(number)) installs a snapshot of tablet \(tablet.rawValue % 1_000)@\(state.epoch) at \(state.appliedSlot.rawValue)"
+        )
         try judge.noteInstalled(state, at: number)
         try feed(number, .snapshotInstalled(body, state))
     }
@@ -475,11 +481,16 @@ package final class World {
             throw SimulationFailure("restart", "\(error)")
         }
         for (outcome, entries) in outcomes {
-            note("\(name(number)) applies \(outcome.state.tablet.rawValue % 1_000)@\(outcome.state.epoch) again: \(entries.map(\.slot.rawValue)) \(outcome.results)")
+            note(
+                "\(name(number)) applies \(outcome.state.tablet.rawValue % 1_000)@\(outcome.state.epoch) again: \(entries.map(\.slot.rawValue)) \(outcome.results)"
+            )
             try judge.noteApplied(outcome, entries, at: number)
         }
         try judge.checkRestart(number, node.core!)
-        note("\(name(number)) starts\(node.core!.tablets.map { "\n                \($0.summary)" }.joined())", .up(number))
+        note(
+            "\(name(number)) starts\(node.core!.tablets.map { "\n                \($0.summary)" }.joined())",
+            .up(number)
+        )
         try feed(number, .start)
     }
 

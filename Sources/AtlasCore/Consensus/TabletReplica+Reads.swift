@@ -41,6 +41,7 @@ extension TabletReplica {
 
     /// Decides for each read that arrived which state must have been reached before it may be served.
     private mutating func fixReadPoints(context: inout StepContext) {
+        refuseFutureReads(context: &context)
         guard let ownership else { return }
         var noOperation: Slot?
         var round: UInt64?
@@ -72,6 +73,19 @@ extension TabletReplica {
                 slot = max(slot, commitPoint)
             }
             waitingReads[index].slot = slot
+        }
+    }
+
+    /// A weak read may have waited here, and become this owner's to answer, at a version that its clock has not reached: no
+    /// slot is the last one with a stamp up to there.
+    private mutating func refuseFutureReads(context: inout StepContext) {
+        guard waitingReads.contains(where: { $0.slot == nil && $0.request.version != nil }) else { return }
+        let clock = context.readClock()
+        waitingReads.removeAll { read in
+            guard read.slot == nil, let version = read.request.version, version > clock else { return false }
+            if read.request.mergesClock, context.mergeClock(version) { return false }
+            context.refuse(read.handle, .versionInFuture(now: clock))
+            return true
         }
     }
 
@@ -272,7 +286,9 @@ extension TabletReplica {
                 context.refuse(read.handle, .deadlineExceeded)
                 return true
             }
-            if ownership == nil, candidacy == nil, pendingHandoff == nil, read.patience <= now || read.request.consistency == .consistent {
+            if ownership == nil, candidacy == nil, pendingHandoff == nil,
+                read.patience <= now || read.request.consistency == .consistent
+            {
                 var request = read.request
                 request.consistency = .consistent
                 context.rerouted.append((read.handle, .read(request)))
