@@ -144,7 +144,8 @@ extension TabletReplica {
         var follower = ownership.followers[voter]
         if follower.matched == ownership.lastSlot, follower.commitPoint >= commitPoint { return }
         context.mark(isSealed ? .sealedStream : .retransmission)
-        follower.backoff = min(max(follower.backoff, context.settings.retransmitMin) * 2, 16 * context.settings.retransmitMin)
+        let least = context.settings.retransmitMin
+        follower.backoff = min(max(follower.backoff, least) * 2, 16 * least)
         follower.due = context.now.monotonic + max(follower.backoff, context.liveness.retransmitTimeout(node))
         self.ownership!.followers[voter] = follower
         call(by: follower.due, context: &context)

@@ -7,10 +7,12 @@ extension TabletReplica {
                     + (follower.needsSnapshot ? "!" : "") + (follower.isIdle ? "~" : "")
             }
             let moving = ownership.target.map { ", moving to n\(config.voters[$0.voter].node.rawValue)" } ?? ""
-            return moving + (ownership.sealSlot == nil ? "" : ", sealing") + ", next \(ownership.nextSlot.rawValue), followers \(states.joined(separator: " "))"
+            return moving + (ownership.sealSlot == nil ? "" : ", sealing") + ", next \(ownership.nextSlot.rawValue), "
+                + "followers \(states.joined(separator: " "))"
         }
         let state = isInstalling ? " installing" : applyingThrough == nil ? "" : " applying"
-        return "tablet \(config.tablet.rawValue % 1_000)@\(config.epoch) \(role)\(candidacy?.isProbing ?? false ? " probing" : ""), "
+        let probing = candidacy?.isProbing ?? false ? " probing" : ""
+        return "tablet \(config.tablet.rawValue % 1_000)@\(config.epoch) \(role)\(probing), "
             + "promised \(promised) of n\(promised.owner.rawValue), seen \(highestSeen), "
             + "window \(window.base.rawValue)–\(window.last.rawValue), accepted \(acceptedThrough.rawValue), "
             + "commit \(commitPoint.rawValue), applied \(applied.appliedSlot.rawValue)\(state), "

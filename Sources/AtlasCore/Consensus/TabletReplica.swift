@@ -121,7 +121,9 @@ package struct TabletReplica: Sendable {
         limits: Limits,
         restored: RestoredTablet
     ) {
-        guard let selfIndex = body.config.voterIndex(of: node) else { preconditionFailure("not a voter of this tablet") }
+        guard let selfIndex = body.config.voterIndex(of: node) else {
+            preconditionFailure("not a voter of this tablet")
+        }
         self.body = body
         self.node = node
         self.selfIndex = selfIndex

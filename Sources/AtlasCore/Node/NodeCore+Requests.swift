@@ -146,7 +146,8 @@ extension NodeCore {
         origin.openExpiry = max(origin.openExpiry, origin.expiry)
         origin.attempt += 1
         prepareAttempt(&origin)
-        origin.backoff = min(max(origin.backoff * 2, context.settings.retransmitMin / 4), context.settings.retransmitMin * 4)
+        let retransmit = context.settings.retransmitMin
+        origin.backoff = min(max(origin.backoff * 2, retransmit / 4), retransmit * 4)
         let target = target(for: origin)
         if let target {
             origin.due = now + max(2 * context.liveness.retransmitTimeout(target), origin.backoff)
@@ -174,7 +175,9 @@ extension NodeCore {
 
     private mutating func send(_ origin: RequestTable.Origin, _ handle: RequestHandle, to target: NodeID) {
         context.mark(.requestForwarded)
-        if case .read = origin.request { context.mark(.readForwarded) } else {
+        if case .read = origin.request {
+            context.mark(.readForwarded)
+        } else {
             context.requests.origins[handle]!.mayHaveEffect = true
         }
         let now = context.now.monotonic
@@ -219,7 +222,8 @@ extension NodeCore {
             config = tablets[index].config
             owner = tablets[index].presumedOwner
         } else {
-            config = rangeOfReverseScan(origin.request).map { directory.config(before: $0.end) }
+            config =
+                rangeOfReverseScan(origin.request).map { directory.config(before: $0.end) }
                 ?? directory.config(holding: start(of: origin.request))
             owner = config.flatMap { directory.owner(of: $0.key) }
         }
@@ -275,7 +279,8 @@ extension NodeCore {
 
     /// Nothing comes back from a silent node.
     mutating func retryRequests(sentTo node: NodeID) {
-        let handles = context.requests.origins.filter { $0.value.sentTo == node && $0.value.parent == nil }.keys.sorted()
+        let sent = context.requests.origins.filter { $0.value.sentTo == node && $0.value.parent == nil }
+        let handles = sent.keys.sorted()
         for handle in handles {
             context.requests.origins[handle]!.due = context.now.monotonic
             context.wake(by: context.now.monotonic)
@@ -366,7 +371,8 @@ extension NodeCore {
         }
         origin.sentTo = nil
         // Two nodes that point at each other must not be asked in turns as fast as they answer.
-        let pause = min(UInt64(origin.attempt) * context.settings.retransmitMin / 16, 4 * context.settings.retransmitMin)
+        let retransmit = context.settings.retransmitMin
+        let pause = min(UInt64(origin.attempt) * retransmit / 16, 4 * retransmit)
         origin.due = context.now.monotonic + (origin.hint != nil ? (origin.attempt <= 2 ? 0 : pause) : origin.backoff)
         if case .written(let result, let receipt) = reply {
             origin.seenStamp = max(origin.seenStamp, receipt.stamp)

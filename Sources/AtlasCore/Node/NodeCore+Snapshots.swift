@@ -26,7 +26,7 @@ extension NodeCore {
     /// promised and accepted.
     private func hasEnded(_ config: TabletConfig) -> Bool {
         config.epoch <= ended[config.tablet] ?? 0
-            || retired.contains { $0.replica.config.epoch >= config.epoch && $0.replica.config.range.overlaps(config.range) }
+            || retired.map(\.replica.config).contains { $0.epoch >= config.epoch && $0.range.overlaps(config.range) }
     }
 
     mutating func receive(_ offer: SnapshotOffer, from sender: NodeID) {

@@ -191,7 +191,8 @@ extension NodeCore {
         for index in retired.indices {
             for (place, successor) in retired[index].successors.enumerated() {
                 let isHeld = configs.contains {
-                    (named && $0.key == successor.key) || ($0.epoch > successor.epoch && $0.range.overlaps(successor.range))
+                    (named && $0.key == successor.key)
+                        || ($0.epoch > successor.epoch && $0.range.overlaps(successor.range))
                 }
                 if isHeld { retired[index].established[place] = true }
             }
@@ -260,8 +261,9 @@ extension TabletConfig {
         guard zip(next.voters, next.voters.dropFirst()).allSatisfy({ $0.node < $1.node }) else {
             return .failure(.invalid("a node is one voter of a tablet at most"))
         }
-        guard next.voters.contains(where: { voter in voters.contains { $0.node == voter.node && $0.incarnation == voter.incarnation } })
-        else { return .failure(.invalid("at least one voter stays, which has the tablet's state")) }
+        guard next.voters.contains(where: { voterIndex(of: $0.node, incarnation: $0.incarnation) != nil }) else {
+            return .failure(.invalid("at least one voter stays, which has the tablet's state"))
+        }
         let regions = Set(next.voters.map(\.region))
         guard (0..<regions.count).contains(next.regionFailures) else {
             return .failure(.invalid("a tablet survives the failure of fewer regions than its voters are in"))

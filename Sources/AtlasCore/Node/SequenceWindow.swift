@@ -29,6 +29,7 @@ struct SequenceWindow: Hashable, Sendable {
 
     private mutating func set(_ number: UInt64, _ value: Bool) {
         let place = Int(number % UInt64(Self.span))
-        if value { words[place / 64] |= 1 << UInt64(place % 64) } else { words[place / 64] &= ~(1 << UInt64(place % 64)) }
+        let bit: UInt64 = 1 << UInt64(place % 64)
+        if value { words[place / 64] |= bit } else { words[place / 64] &= ~bit }
     }
 }
