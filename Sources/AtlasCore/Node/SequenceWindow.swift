@@ -10,9 +10,9 @@ struct SequenceWindow: Hashable, Sendable {
     mutating func insert(_ number: UInt64) -> Bool {
         guard number > 0 else { return false }
         if number > highest {
-            for passed in (highest + 1)...max(highest + 1, number) where number - passed < UInt64(Self.span) {
-                set(passed, false)
-            }
+            // However far a peer jumps ahead, only the places of the window are cleared.
+            let passed = max(highest, number - min(number, UInt64(Self.span)))
+            for skipped in (passed + 1)...number { set(skipped, false) }
             highest = number
         } else if highest - number >= UInt64(Self.span) {
             return false
