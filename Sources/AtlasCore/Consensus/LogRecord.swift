@@ -114,6 +114,16 @@ package struct ConfigBody: Hashable, Sendable {
         origin?.firstBallot ?? .zero
     }
 
+    /// The seals that lead to this epoch, oldest first.
+    var links: [Link] {
+        chain + (origin.map { [Link(sealed: $0.sealed, slot: $0.slot)] } ?? [])
+    }
+
+    /// The record that a tablet's life in this epoch begins with.
+    var record: LogRecord {
+        LogRecord(kind: .config, tablet: config.tablet, epoch: config.epoch, body: encoded())
+    }
+
     package func encoded() -> [UInt8] {
         var writer = ByteWriter()
         config.encode(into: &writer)

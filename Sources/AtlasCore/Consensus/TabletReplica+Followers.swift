@@ -110,17 +110,7 @@ extension TabletReplica {
         precondition(entries.first?.slot == above.next, "an owner holds everything that it does not skip")
         for index in entries.indices { entries[index].ballot = ownership.ballot }
         context.mark(.catchUpRun)
-        let isTail = entries.last!.slot == ownership.lastSlot
-        let accept = Accept(
-            body: EntriesBody(
-                ballot: ownership.ballot,
-                commitPoint: commitPoint,
-                entries: entries,
-                freshFrom: ownership.freshFrom
-            ),
-            closed: isTail ? closedPoint(context: context) : nil,
-            retain: retain
-        )
+        let accept = makeAccept(entries, ownership, context: context)
         context.send(envelope(.accept(accept)), to: config.voters[voter].node)
         self.ownership!.followers[voter].next = entries.last!.slot.next
     }
@@ -163,13 +153,7 @@ extension TabletReplica {
 
     private func askProgress(of voter: Int, context: inout StepContext) {
         guard let ownership else { return }
-        let commit = Commit(
-            ballot: ownership.ballot,
-            through: commitPoint,
-            closed: closedPoint(context: context),
-            retain: retain,
-            wantsAnswer: true
-        )
+        let commit = makeCommit(ownership, wantsAnswer: true, context: context)
         context.send(envelope(.commit(commit)), to: config.voters[voter].node)
     }
 

@@ -124,21 +124,36 @@ extension TabletReplica {
         precondition(entries.first?.slot == ownership.nextSlot, "one payload for a ballot and slot")
         leaveIdleLists(context: &context)
         self.ownership!.nextSlot = entries.last!.slot.next
-        let accept = Accept(
+        let accept = makeAccept(entries, self.ownership!, context: context)
+        // The own acceptor comes first, so that the ballot's promise is in the log before anything that rests on it.
+        receiveAccept(accept, from: node, context: &context)
+        for voter in config.voters.indices where voter != selfIndex {
+            stream(accept, to: voter, context: &context)
+        }
+    }
+
+    /// Only with the last entry does what is closed go out: it holds for who has got everything.
+    func makeAccept(_ entries: [Entry], _ ownership: Ownership, context: StepContext) -> Accept {
+        Accept(
             body: EntriesBody(
                 ballot: ownership.ballot,
                 commitPoint: commitPoint,
                 entries: entries,
                 freshFrom: ownership.freshFrom
             ),
-            closed: closedPoint(context: context),
+            closed: entries.last!.slot == ownership.lastSlot ? closedPoint(context: context) : nil,
             retain: retain
         )
-        // The own acceptor comes first, so that the ballot's promise is in the log before anything that rests on it.
-        receiveAccept(accept, from: node, context: &context)
-        for voter in config.voters.indices where voter != selfIndex {
-            stream(accept, to: voter, context: &context)
-        }
+    }
+
+    func makeCommit(_ ownership: Ownership, wantsAnswer: Bool, context: StepContext) -> Commit {
+        Commit(
+            ballot: ownership.ballot,
+            through: commitPoint,
+            closed: closedPoint(context: context),
+            retain: retain,
+            wantsAnswer: wantsAnswer
+        )
     }
 
     /// Phase 3: moves the commit point to the highest slot that a Q2 holds.
@@ -158,13 +173,7 @@ extension TabletReplica {
 
     private mutating func tellCommit(context: inout StepContext) {
         guard let ownership else { return }
-        let commit = Commit(
-            ballot: ownership.ballot,
-            through: commitPoint,
-            closed: closedPoint(context: context),
-            retain: retain,
-            wantsAnswer: false
-        )
+        let commit = makeCommit(ownership, wantsAnswer: false, context: context)
         for voter in config.voters.indices
         where voter != selfIndex && ownership.followers[voter].matched >= ownership.confirmationSlot {
             guard context.liveness.isReachable(config.voters[voter]) else { continue }

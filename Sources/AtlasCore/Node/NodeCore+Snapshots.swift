@@ -149,13 +149,7 @@ extension NodeCore {
         context.mark(.voterJoined)
         var body = body
         body.chain = []
-        let record = LogRecord(
-            kind: .config,
-            tablet: body.config.tablet,
-            epoch: body.config.epoch,
-            body: body.encoded()
-        )
-        context.append(record, mustSync: true)
+        context.append(body.record, mustSync: true)
         var replica = TabletReplica(
             body: body,
             node: node,
@@ -176,15 +170,7 @@ extension NodeCore {
         var old = remove(at: index)
         old.retire(context: &context)
         old.ownership = nil
-        old.isSealed = true
-        retired.append(
-            RetiredTablet(
-                replica: old,
-                successors: configs,
-                established: configs.map { $0.epoch > old.config.epoch + 1 },
-                nextQuestion: context.now.monotonic + context.settings.heartbeatInterval
-            )
-        )
+        retire(old, successors: configs, established: configs.map { $0.epoch > old.config.epoch + 1 })
     }
 
     mutating func tickFetches() {

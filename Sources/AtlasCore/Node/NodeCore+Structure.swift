@@ -18,7 +18,7 @@ extension NodeCore {
         case .fetch(let key, let holder):
             beginFetch(key, from: holder)
         case .offer(let key, let receiver):
-            guard let index = index(of: key), tablets[index].applied.appliedSlot >= .zero else { return }
+            guard let index = index(of: key) else { return }
             context.mark(.snapshotOffered)
             let offer = SnapshotOffer(config: tablets[index].body, appliedSlot: tablets[index].applied.appliedSlot)
             context.send(.snapshotOffer(offer), to: receiver)
@@ -50,10 +50,8 @@ extension NodeCore {
         for config in seal.successors {
             let origin = ConfigBody.Origin(sealed: key, slot: slot, firstBallot: seal.firstBallot(of: config))
             let body = ConfigBody(config: config, origin: origin, chain: sealed.seals)
-            if sealed.config.voterIndex(of: node) != nil, config.voterIndex(of: node, incarnation: incarnation) == nil {
-                context.mark(.voterLeft)
-            }
             guard config.voterIndex(of: node, incarnation: incarnation) != nil else {
+                context.mark(.voterLeft)
                 learn(config)
                 directory.noteOwner(seal.owner, of: config.key)
                 continue
@@ -72,16 +70,13 @@ extension NodeCore {
 
     /// A tablet begins to live here. Whatever is said in its name later is in the log behind its config.
     private mutating func instantiate(_ body: ConfigBody, state: TabletState) {
-        let record = LogRecord(
-            kind: .config,
-            tablet: body.config.tablet,
-            epoch: body.config.epoch,
-            body: body.encoded()
+        context.append(body.record, mustSync: true)
+        var replica = TabletReplica(
+            body: body,
+            node: node,
+            limits: limits,
+            restored: RestoredTablet(applied: state)
         )
-        context.append(record, mustSync: true)
-        var restored = RestoredTablet(applied: state)
-        restored.flushed = .zero
-        var replica = TabletReplica(body: body, node: node, limits: limits, restored: restored)
         replica.offerDue = context.now.monotonic + 4 * context.settings.heartbeatInterval
         context.wake(by: replica.offerDue)
         replica.watchOwner(context: &context)
@@ -96,14 +91,15 @@ extension NodeCore {
         retire(replica, successors: later)
     }
 
-    private mutating func retire(_ replica: TabletReplica, successors: [TabletConfig]) {
+    /// - Parameter established: by successor, whether it is known that a quorum of its voters holds its state.
+    mutating func retire(_ replica: TabletReplica, successors: [TabletConfig], established: [Bool]? = nil) {
         var replica = replica
         replica.isSealed = true
         retired.append(
             RetiredTablet(
                 replica: replica,
                 successors: successors,
-                established: successors.map { _ in false },
+                established: established ?? successors.map { _ in false },
                 nextQuestion: context.now.monotonic + context.settings.heartbeatInterval
             )
         )
@@ -232,8 +228,7 @@ extension NodeCore {
 extension TabletReplica {
     /// The seals that a restart would have to apply again to get to this epoch, oldest first.
     fileprivate var seals: [ConfigBody.Link] {
-        guard !isStored, let origin = body.origin else { return [] }
-        return body.chain + [ConfigBody.Link(sealed: origin.sealed, slot: origin.slot)]
+        isStored ? [] : body.links
     }
 
     /// Whether this ended epoch's owner still has somebody to tell about the seal.
@@ -248,7 +243,7 @@ extension TabletReplica {
 
 extension TabletConfig {
     /// The config that follows from this one by a change, or why there is none.
-    func applying(_ change: Reconfiguration) -> Result<TabletConfig, Refusal> {
+    package func applying(_ change: Reconfiguration) -> Result<TabletConfig, Refusal> {
         var next = self
         next.epoch += 1
         if let voters = change.voters { next.voters = voters.sorted { $0.node < $1.node } }

@@ -212,9 +212,7 @@ package struct NodeCore: Sendable {
         guard !tablets[index].isStored else { return }
         tablets[index].isStored = true
         // Nothing leads back to the logs of earlier epochs any more.
-        let body = tablets[index].body
-        let links = body.chain + (body.origin.map { [ConfigBody.Link(sealed: $0.sealed, slot: $0.slot)] } ?? [])
-        for link in links {
+        for link in tablets[index].body.links {
             context.effects.append(
                 .truncateLog(link.sealed.tablet, epoch: link.sealed.epoch, through: link.slot)
             )

@@ -86,9 +86,8 @@ package struct NodeRestoration: Sendable {
             parts[index].part.body = body
         } else if !isPast(key) {
             // Where the way to an epoch begins with one that the store does not hold, that one began empty.
-            let links = body.chain + (body.origin.map { [ConfigBody.Link(sealed: $0.sealed, slot: $0.slot)] } ?? [])
-            for link in links { noteSeal(link) }
-            let root = links.first?.sealed ?? key
+            for link in body.links { noteSeal(link) }
+            let root = body.links.first?.sealed ?? key
             if index(of: root) == nil, !isPast(root) {
                 let state = TabletState(tablet: root.tablet, epoch: root.epoch)
                 insert(Part(body: bodies[root], state: state, recovery: TabletRecovery(state: state)))
@@ -196,9 +195,7 @@ package struct NodeRestoration: Sendable {
         )
         core.ended = left
         for (_, part) in parts {
-            guard let body = part.body, let origin = body.origin else { continue }
-            let links = body.chain + [ConfigBody.Link(sealed: origin.sealed, slot: origin.slot)]
-            for link in links {
+            for link in part.body?.links ?? [] {
                 core.ended[link.sealed.tablet] = max(core.ended[link.sealed.tablet] ?? 0, link.sealed.epoch)
             }
         }
