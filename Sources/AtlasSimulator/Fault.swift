@@ -192,14 +192,20 @@ extension World {
         }
     }
 
-    /// Whether a quorum for every tablet remains without a node, and all that was chosen is on disks of others.
+    /// Whether a quorum for every tablet remains without a node, also if a change that has been asked for comes about, and
+    /// all that was chosen is on disks of others.
     private func survivesWipe(of node: Int) -> Bool {
-        judge.currentConfigs.allSatisfy { config in
-            var votes = VoteSet()
-            for (index, voter) in config.voters.enumerated() where voter.node != nodes[node].id { votes.insert(index) }
-            return config.quorums.isPrepareQuorum(votes) && config.quorums.isAcceptQuorum(votes)
-                && judge.survivesLoss(of: node, in: config)
-        }
+        let current = judge.currentConfigs
+        return current.allSatisfy { hasQuorums($0, without: node) && judge.survivesLoss(of: node, in: $0) }
+            && askedConfigs.allSatisfy { from, config in
+                !current.contains { $0.key == from } || hasQuorums(config, without: node)
+            }
+    }
+
+    private func hasQuorums(_ config: TabletConfig, without node: Int) -> Bool {
+        var votes = VoteSet()
+        for (index, voter) in config.voters.enumerated() where voter.node != nodes[node].id { votes.insert(index) }
+        return config.quorums.isPrepareQuorum(votes) && config.quorums.isAcceptQuorum(votes)
     }
 
     // MARK: - Operators
@@ -215,7 +221,10 @@ extension World {
         case .split:
             guard configs.count < 6 else { return }
             action = .split(at: SimulatedClient.key(faultRandom.below(options.workload.keys)))
-        default: action = .reconfigure(change(of: config))
+        default:
+            let change = change(of: config)
+            if case .success(let next) = config.applying(change) { askedConfigs.append((config.key, next)) }
+            action = .reconfigure(change)
         }
         let handle = nextHandle
         nextHandle += 1

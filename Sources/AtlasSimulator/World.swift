@@ -63,6 +63,8 @@ package final class World {
     var operationsLeft: Int
     /// Configs that operators have heard of.
     var initialConfigs: [TabletConfig] = []
+    /// Configs that operators have asked for, which may still follow on the ones named: a request may have been held up.
+    var askedConfigs: [(from: TabletKey, config: TabletConfig)] = []
 
     struct Scheduled: Comparable {
         var time: UInt64
