@@ -3,7 +3,7 @@
 # its number; to add one, add a script.
 #
 #   scripts/check.sh               all
-#   scripts/check.sh --fast        those below 30: format, generated code, Swift tests
+#   scripts/check.sh --fast        those below 30: format, generated code, Swift tests, 200 simulator seeds
 #   scripts/check.sh --skip NAME   all but one
 #   scripts/check.sh NAME...       these, such as: scripts/check.sh format tests
 set -euo pipefail
@@ -14,7 +14,7 @@ skipped=""
 chosen=()
 while [ $# -gt 0 ]; do
     case "$1" in
-        --fast) fast=true ;;
+        --fast) fast=true; export ATLAS_SIM_SEEDS=${ATLAS_SIM_SEEDS:-200} ;;
         --skip) skipped=${2:?"--skip needs a name"}; shift ;;
         -*) sed -n '2,/^set/{/^#/p}' "$0" >&2; exit 2 ;;
         *) chosen+=("$1") ;;
