@@ -120,7 +120,7 @@ package struct ConfigBody: Hashable, Sendable {
     }
 
     /// The record that a tablet's life in this epoch begins with.
-    var record: LogRecord {
+    package var record: LogRecord {
         LogRecord(kind: .config, tablet: config.tablet, epoch: config.epoch, body: encoded())
     }
 

@@ -222,8 +222,7 @@ struct NodeRecovery {
     /// A new directory: the store is told whose it is, then the log, then (by the node) that both exist.
     private func create(_ identity: NodeIdentity, _ progress: inout Progress) throws -> [LogRecord] {
         try store.setSystemValue(NodeIdentity.systemName, identity.encoded(), flush: true)
-        let body = ConfigBody(config: firstConfig(identity))
-        let first = LogRecord(kind: .config, tablet: .first, epoch: 1, body: body.encoded())
+        let first = ConfigBody(config: firstConfig(identity)).record
         try replay(first, into: &progress)
         return [LogRecord(kind: .nodeIdentity, tablet: .first, epoch: 1, body: identity.encoded()), first]
     }
