@@ -187,7 +187,8 @@ extension Setting {
             details: """
                 Deletes and compactions use the reserve. Once it is gone too, deletes are refused as well, but for those \
                 that run into it first: they wait for space, and at their deadline they get DEADLINE_EXCEEDED with \
-                outcome_unknown. Nothing acknowledged is lost, and all goes on by itself when there is space again.
+                outcome_unknown. Nothing acknowledged is lost, and all goes on by itself when there is space again. A \
+                quarter as much is set aside in the file ballast, so that the node can be started on a full disk.
                 """
         ),
     ]

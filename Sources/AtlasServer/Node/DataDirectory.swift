@@ -5,6 +5,7 @@ internal import Glibc
 ///     LOCK     held with flock while the node runs
 ///     log/     the durable log
 ///     store/   RocksDB
+///     ballast  space set aside for opening a node whose disk is full
 package final class DataDirectory: Sendable {
     package let path: String
     private let lockDescriptor: Int32

@@ -6,10 +6,13 @@ internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import NIOPosix
 
-/// What a node does by itself from time to time: flush the store so that the log can let go, and collect garbage.
+/// What a node does by itself from time to time: flush the store so that the log can let go, collect garbage, and keep
+/// the ballast filled.
 final class Maintenance: Sendable {
     private let store: RocksDBStore
     private let log: DurableLog
+    private let directory: DataDirectory
+    private let ballast: Ballast
     private let permit: ReadPermit
     private let pool: NIOThreadPool
     private let gcInterval: TimeAmount
@@ -22,10 +25,12 @@ final class Maintenance: Sendable {
     /// The store is flushed when the log has grown by so many bytes: the most that a restart applies again.
     static let flushBytes: UInt64 = 128 << 20
     private static let flushCheckInterval = TimeAmount.seconds(1)
+    private static let ballastInterval = TimeAmount.seconds(10)
 
     init(
         store: RocksDBStore,
         log: DurableLog,
+        directory: DataDirectory,
         permit: ReadPermit,
         pool: NIOThreadPool,
         config: AtlasConfiguration,
@@ -34,6 +39,8 @@ final class Maintenance: Sendable {
     ) {
         self.store = store
         self.log = log
+        self.directory = directory
+        ballast = Ballast(config.node)
         self.permit = permit
         self.pool = pool
         gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.wholeMilliseconds))
@@ -57,7 +64,10 @@ final class Maintenance: Sendable {
                 maintenance.logger.debug("collected garbage", metadata: ["result": "\(collected)"])
             }
         }
-        tasks.withLockedValue { $0 = [check, collect] }
+        let fill = loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.ballastInterval) { [self] _ in
+            inBackground("ballast") { $0.fillBallast() }
+        }
+        tasks.withLockedValue { $0 = [check, collect, fill] }
     }
 
     /// When it returns nothing of this is left on the loop. Not to be called there.
@@ -79,6 +89,11 @@ final class Maintenance: Sendable {
             return states
         }
         for state in states { shard.submit(.event(.flushed(state))) }
+    }
+
+    private func fillBallast() {
+        guard log.acceptsWrites else { return }
+        ballast.fill(free: directory.space().free)
     }
 
     private func inBackground(_ name: String, _ work: @escaping @Sendable (Maintenance) throws -> Void) {

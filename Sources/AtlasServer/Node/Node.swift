@@ -46,14 +46,18 @@ package final class Node: Sendable {
         let isCancelled = NIOLockedValueBox(false)
         return try await withTaskCancellationHandler {
             try await NIOThreadPool.singleton.runIfActive {
-                do {
-                    return try Node(config, group: group, logger: logger, onFailure: onFailure) {
-                        isCancelled.withLockedValue { $0 }
+                while true {
+                    do {
+                        return try Node(config, group: group, logger: logger, onFailure: onFailure) {
+                            isCancelled.withLockedValue { $0 }
+                        }
+                    } catch let error as CancellationError {
+                        throw error
+                    } catch {
+                        let error = NodeError(error)
+                        guard error.kind == .diskFull, Ballast(config.node).release() else { throw error }
+                        logger.warning("the disk is full, the ballast is given up", metadata: ["error": "\(error)"])
                     }
-                } catch let error as CancellationError {
-                    throw error
-                } catch {
-                    throw NodeError(error)
                 }
             }
         } onCancel: {
@@ -101,6 +105,7 @@ package final class Node: Sendable {
             maintenance = Maintenance(
                 store: store,
                 log: log,
+                directory: directory,
                 permit: permit,
                 pool: pool,
                 config: config,

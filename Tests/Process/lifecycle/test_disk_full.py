@@ -225,22 +225,42 @@ def test_not_a_byte_left(disk: Path, server: Server, how: str) -> None:
         server.kill()
     else:
         server.stop()
-    # Whether it can start like this depends on how much the store has to write; if not, it says why.
-    try:
-        server.start()
-        with server.channel() as channel:
-            contents.check(Client(channel))
-            foreign.unlink()
-            wait_until_writes_work(Client(channel), contents)
-    except StartFailed as failure:
-        assert "No space left" in str(failure) or "full" in str(failure)
-        foreign.unlink()
-        server.start()
+    # The ballast lets it start like this.
+    server.start()
+    with server.channel() as channel:
+        contents.check(Client(channel))
+    assert not (disk / "data" / "ballast").exists(), "there was space after all"
+    foreign.unlink()
     with server.channel() as channel:
         client = Client(channel)
         wait_until_writes_work(client, contents)
         contents.settle(client)
         contents.check(client)
+    # The next start has space to begin with again.
+    server.restart()
+    end = time.monotonic() + RECOVERY_SECONDS
+    while not (disk / "data" / "ballast").exists():
+        assert time.monotonic() < end, "no ballast"
+        time.sleep(0.1)
+
+
+def test_not_even_ballast(disk: Path, server: Server) -> None:
+    """Where the ballast is gone too, it says why it does not start, and starts when there is space."""
+    contents = Contents()
+    foreign = disk / "foreign"
+    with server.channel() as channel:
+        client = Client(channel)
+        for number in range(50):
+            contents.versions[b"%d" % number] = client.put(b"%d" % number, os.urandom(VALUE_SIZE)).version
+    server.kill()
+    (disk / "data" / "ballast").unlink()
+    occupy(foreign, leaving=0)
+    with pytest.raises(StartFailed, match="No space left|full"):
+        server.start()
+    foreign.unlink()
+    server.start()
+    with server.channel() as channel:
+        contents.check(Client(channel))
 
 
 def test_a_flush_that_had_no_space_is_made_up_for(disk: Path, server: Server) -> None:
