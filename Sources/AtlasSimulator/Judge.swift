@@ -2,15 +2,6 @@ internal import AtlasCore
 
 /// Watches over the invariants of consensus.md section 10, after every event. It knows what every disk holds.
 struct Judge {
-    /// Where a replica was before a step.
-    struct Position {
-        var key: TabletKey
-        var promised: Ballot
-        var commitPoint: Slot
-        var applied: Slot
-        var closed: Timestamp
-    }
-
     private struct Acceptance {
         var ballot: Ballot
         var digest: UInt64
@@ -121,42 +112,36 @@ struct Judge {
 
     // MARK: - Invariant 2: nothing goes back
 
-    func positions(of core: NodeCore) -> [Position] {
-        core.tablets.map { tablet in
-            Position(
-                key: tablet.key,
-                promised: tablet.promised,
-                commitPoint: tablet.commitPoint,
-                applied: tablet.applied.appliedSlot,
-                closed: tablet.closed
-            )
+    /// Lets a core take a step. The core stays where it is: to copy one costs more than the step.
+    mutating func watch(
+        _ number: Int,
+        _ core: inout NodeCore,
+        _ step: (inout NodeCore) -> Void
+    ) throws(SimulationFailure) {
+        let before = core.positions
+        step(&core)
+        try require(core.clock >= clocks[number], "clock", "n\(number + 1)'s clock went back")
+        clocks[number] = core.clock
+        let after = core.positions
+        for (place, before) in before.enumerated() {
+            // Most steps change no tablet's place.
+            let isInPlace = place < after.count && after[place].key == before.key
+            guard let after = isInPlace ? after[place] : after.first(where: { $0.key == before.key }) else { continue }
+            try checkProgress(number, from: before, to: after)
         }
     }
 
-    mutating func checkProgress(
+    private func checkProgress(
         _ number: Int,
-        from before: [Position],
-        to core: NodeCore
+        from before: ReplicaPosition,
+        to after: ReplicaPosition
     ) throws(SimulationFailure) {
-        try require(core.clock >= clocks[number], "clock", "n\(number + 1)'s clock went back")
-        clocks[number] = core.clock
-        for position in before {
-            guard let tablet = core.replica(position.key) else { continue }
-            let place = "n\(number + 1), tablet \(position.key.tablet.rawValue)"
-            try require(tablet.promised >= position.promised, "promise", "a promised ballot went back at \(place)")
-            try require(tablet.commitPoint >= position.commitPoint, "commit", "a commit point went back at \(place)")
-            try require(
-                tablet.applied.appliedSlot >= position.applied,
-                "apply",
-                "an applied point went back at \(place)"
-            )
-            try require(tablet.closed >= position.closed, "closed", "a closed timestamp went back at \(place)")
-            try require(
-                tablet.applied.appliedSlot <= tablet.commitPoint,
-                "apply",
-                "applied beyond the commit point at \(place)"
-            )
-        }
+        var place: String { "n\(number + 1), tablet \(before.key.tablet.rawValue)" }
+        try require(after.promised >= before.promised, "promise", "a promised ballot went back at \(place)")
+        try require(after.commitPoint >= before.commitPoint, "commit", "a commit point went back at \(place)")
+        try require(after.applied >= before.applied, "apply", "an applied point went back at \(place)")
+        try require(after.closed >= before.closed, "closed", "a closed timestamp went back at \(place)")
+        try require(after.applied <= after.commitPoint, "apply", "applied beyond the commit point at \(place)")
     }
 
     mutating func checkRestart(_ number: Int, _ core: NodeCore) throws(SimulationFailure) {
@@ -253,7 +238,7 @@ struct Judge {
 
     // MARK: - What is said
 
-    mutating func checkSent(_ message: PeerMessage, by number: Int, core: NodeCore) throws(SimulationFailure) {
+    mutating func checkSent(_ message: PeerMessage, by number: Int) throws(SimulationFailure) {
         switch message {
         case .heartbeat(let heartbeat): memories[number].toldClock = max(memories[number].toldClock, heartbeat.clock)
         case .heartbeatReply(let reply): memories[number].toldClock = max(memories[number].toldClock, reply.clock)
@@ -268,7 +253,7 @@ struct Judge {
                 try checkPromise(ballot, envelope.key, number, "promise")
             case .accepted(let accepted):
                 try checkPromise(accepted.ballot, envelope.key, number, "accepted")
-                try checkAccepted(accepted, envelope.key, number, core)
+                try checkAccepted(accepted, envelope.key, number)
             default: break
             }
         default: break
@@ -289,8 +274,7 @@ struct Judge {
     private func checkAccepted(
         _ accepted: Accepted,
         _ key: TabletKey,
-        _ number: Int,
-        _ core: NodeCore
+        _ number: Int
     ) throws(SimulationFailure) {
         guard let epoch = epochs[key] else { return }
         let durable = memories[number].durable[key] ?? [:]
@@ -309,17 +293,12 @@ struct Judge {
     // MARK: - What is committed and applied
 
     /// A replica takes entries for chosen.
-    mutating func noteCommitted(
-        _ entries: [Entry],
-        tablet: TabletID,
-        at core: NodeCore
-    ) throws(SimulationFailure) {
-        guard let replica = core.tablets.first(where: { $0.config.tablet == tablet }) else { return }
+    mutating func noteCommitted(_ entries: [Entry], _ key: TabletKey) throws(SimulationFailure) {
         for entry in entries {
-            guard let chosen = epochs[replica.key]?.chosen[entry.slot] else {
+            guard let chosen = epochs[key]?.chosen[entry.slot] else {
                 throw SimulationFailure(
                     "quorum",
-                    "slot \(entry.slot.rawValue) of tablet \(tablet.rawValue) committed without a quorum"
+                    "slot \(entry.slot.rawValue) of tablet \(key.tablet.rawValue) committed without a quorum"
                 )
             }
             try require(

@@ -295,20 +295,22 @@ package final class World {
 
     private func step(_ number: Int, _ event: Event) throws(SimulationFailure) {
         let node = nodes[number]
-        let before = judge.positions(of: node.core!)
         effects.removeAll(keepingCapacity: true)
-        node.core!.step(event, now: node.clock.reading(at: now), effects: &effects)
-        try judge.checkProgress(number, from: before, to: node.core!)
-        let wanted = effects
-        for effect in wanted { try carryOut(effect, number) }
+        let reading = node.clock.reading(at: now)
+        var awaitsTurnEnd = false
+        try judge.watch(number, &node.core!) { core in
+            core.step(event, now: reading, effects: &effects)
+            awaitsTurnEnd = core.awaitsTurnEnd
+        }
+        for effect in effects { try carryOut(effect, number) }
         try release(number)
-        endTurnSoon(number)
+        if awaitsTurnEnd { endTurnSoon(number) }
     }
 
     /// What arrives in the next moment belongs to the same turn.
     private func endTurnSoon(_ number: Int) {
         let node = nodes[number]
-        guard !node.hasTurnEnd, node.core?.awaitsTurnEnd ?? false else { return }
+        guard !node.hasTurnEnd else { return }
         node.hasTurnEnd = true
         schedule(.turnEnd(node: number, life: node.life), after: diskRandom.between(0, 200_000))
     }
@@ -322,7 +324,7 @@ package final class World {
         case .send(let message, let receiver, let token):
             node.held.append((token, receiver, message))
         case .apply(let tablet, let entries):
-            try judge.noteCommitted(entries, tablet: tablet, at: node.core!)
+            if let key = node.key(of: tablet) { try judge.noteCommitted(entries, key) }
             node.applying[tablet] = entries
             let latency = options.disk.applyLatency
             schedule(.applied(node: number, life: node.life, tablet: tablet), after: diskRandom.between(0, 2 * latency))
@@ -384,7 +386,7 @@ package final class World {
                 rest.append((token, receiver, message))
                 continue
             }
-            try judge.checkSent(message, by: number, core: node.core!)
+            try judge.checkSent(message, by: number)
             send(message, from: number, to: receiver)
         }
         node.held = rest

@@ -1,7 +1,29 @@
+/// How far a replica has come. None of these goes back while the node lives.
+package struct ReplicaPosition: Sendable {
+    package let key: TabletKey
+    package let promised: Ballot
+    package let commitPoint: Slot
+    package let applied: Slot
+    package let closed: Timestamp
+}
+
 /// What tests, status screens and people may look at.
 extension NodeCore {
     package func replica(_ key: TabletKey) -> TabletReplica? {
         index(of: key).map { tablets[$0] }
+    }
+
+    /// Of all tablets, in the order of `tablets`. Cheaper than to look at each of them, which makes a copy.
+    package var positions: [ReplicaPosition] {
+        tablets.indices.map { index in
+            ReplicaPosition(
+                key: tablets[index].key,
+                promised: tablets[index].promised,
+                commitPoint: tablets[index].commitPoint,
+                applied: tablets[index].applied.appliedSlot,
+                closed: tablets[index].closed
+            )
+        }
     }
 
     /// Until when this node may answer consistent reads of a tablet by itself, in monotonic nanoseconds; 0 if it may not.

@@ -121,8 +121,9 @@ extension NodeCore {
             }
             context.wake(by: retired[index].nextQuestion)
         }
-        for tablet in retired where isDispensable(tablet) { discard(tablet.replica.config) }
-        retired.removeAll(where: isDispensable)
+        let dispensable = retired.indices.filter { isDispensable(retired[$0]) }
+        for index in dispensable { discard(retired[index].replica.config) }
+        for index in dispensable.reversed() { retired.remove(at: index) }
     }
 
     /// Whether nobody needs an ended epoch any more: not those that follow it, not those that lack its seal, and not this
