@@ -5,6 +5,11 @@ package enum Fault: String, CaseIterable, Sendable {
     case crash, pause, partition, regionCut, oneWayCut, clog, wipe, clockJump, campaign, move, split, reconfigure
     /// All nodes of a region, or of the cluster, start again, with clocks that begin anew.
     case reboot
+    /// For a moment nothing that a node sends arrives, what it sends after that does, and then it crashes: what it proposed
+    /// has gaps.
+    case stumble
+    /// The next sync fails.
+    case diskError
 
     /// Links that do not work for a while.
     struct Cut {
@@ -46,6 +51,8 @@ extension FaultOptions {
         case .split: split
         case .reconfigure: reconfigure
         case .reboot: reboot
+        case .stumble: stumble
+        case .diskError: diskError
         }
     }
 }
@@ -101,6 +108,8 @@ extension World {
             try feed(node, .campaign(tablet))
         case .move, .split, .reconfigure: try operate(fault, at: node)
         case .reboot: try reboot()
+        case .stumble: try stumble(judge.someOwner(&faultRandom) ?? node)
+        case .diskError: nodes[node].failsNextSync = nodes[node].isUp
         }
     }
 
@@ -149,6 +158,23 @@ extension World {
     }
 
     // MARK: - Machines
+
+    /// An owner proposes something that nobody hears of, and something more that arrives.
+    private func stumble(_ node: Int) throws(SimulationFailure) {
+        guard nodes[node].isUp, nodes[node].pausedUntil <= now else { return }
+        note("\(name(node)) stumbles")
+        let silent = faultRandom.between(300_000, 3_000_000)
+        network.mute(node, until: now + silent)
+        let writers = clients.indices.shuffled(using: &faultRandom).prefix(2)
+        schedule(.burst(client: writers.last!, node: node), after: silent)
+        if faultRandom.chance(700) {
+            schedule(
+                .fail(node: node, life: nodes[node].life, startAfter: faultRandom.exponential(2_000_000_000)),
+                after: silent + faultRandom.between(300_000, 5_000_000)
+            )
+        }
+        try write(writers.first!, at: node)
+    }
 
     private func reboot() throws(SimulationFailure) {
         let region = faultRandom.below(options.topology.nodesByRegion.count + 1)

@@ -55,7 +55,10 @@ struct Judge {
     private var effects: [RequestID: TabletKey] = [:]
     private var effectStamps: [RequestID: Timestamp] = [:]
     private var clocks: [Timestamp]
+    private var owners = OwnerLedger()
+    private var closed = ClosedLedger()
     private(set) var leaseReads = 0
+    private(set) var permittedReads = 0
     private(set) var commits = 0
 
     init(nodeCount: Int) {
@@ -66,6 +69,7 @@ struct Judge {
     mutating func register(_ body: ConfigBody) {
         guard epochs[body.config.key] == nil else { return }
         epochs[body.config.key] = Epoch(body)
+        closed.register(body.config)
     }
 
     /// The configs that are in force, in the order of their ranges: of those that seals have led to the latest.
@@ -123,11 +127,19 @@ struct Judge {
         try require(core.clock >= clocks[number], "clock", "n\(number + 1)'s clock went back")
         clocks[number] = core.clock
         let after = core.positions
+        for position in after { owners.note(number, position) }
         for (place, before) in before.enumerated() {
             // Most steps change no tablet's place.
             let isInPlace = place < after.count && after[place].key == before.key
-            guard let after = isInPlace ? after[place] : after.first(where: { $0.key == before.key }) else { continue }
+            guard let after = isInPlace ? after[place] : after.first(where: { $0.key == before.key }) else {
+                owners.remove(number, before.key)
+                continue
+            }
             try checkProgress(number, from: before, to: after)
+            if after.owned == nil { owners.remove(number, before.key) }
+            if after.closed > before.closed {
+                try closed.noteClaim(after.key, through: after.closed, at: after.applied)
+            }
         }
     }
 
@@ -165,12 +177,19 @@ struct Judge {
 
     mutating func noteCrash(_ number: Int) {
         clocks[number] = .zero
+        owners.remove(number)
     }
 
     /// The disk is gone, and whoever relied on it is told so by another incarnation.
     mutating func noteWipe(_ number: Int) {
         guard !mutated(.wipedDiskVotes) else { return }
         memories[number] = Memory()
+    }
+
+    /// A node that takes itself for an owner.
+    func someOwner(_ random: inout Random) -> Int? {
+        let nodes = owners.nodes
+        return nodes.isEmpty ? nil : random.pick(nodes)
     }
 
     // MARK: - What is durable
@@ -233,6 +252,7 @@ struct Judge {
         } else {
             commits += 1
             epoch.chosen[entry.slot] = Decision(digest: digest, entry: entry)
+            try closed.noteChosen(entry, key)
         }
     }
 
@@ -348,22 +368,34 @@ struct Judge {
         )
     }
 
-    /// Invariant 5: one node at a time answers reads by a lease.
+    /// Invariant 5: nobody else can be the owner while a node may answer reads by itself.
+    func checkLeases(_ nodes: [SimulatedNode], now: UInt64) throws(SimulationFailure) {
+        for (key, number) in owners.deposed {
+            let node = nodes[number]
+            guard let core = node.core, core.leaseUntil(key) > node.clock.reading(at: now).monotonic else { continue }
+            throw SimulationFailure("lease", "n\(number + 1) holds a lease, and there is a later owner of the tablet")
+        }
+    }
+
+    /// A read that the core answers.
     mutating func checkRead(
         _ point: ReadPoint,
         _ number: Int,
         _ nodes: [SimulatedNode],
         now: UInt64
     ) throws(SimulationFailure) {
-        let key = point.receipt.tablet
-        guard let core = nodes[number].core, core.replica(key)?.isOwner ?? false,
-            core.leaseUntil(key) > nodes[number].clock.reading(at: now).monotonic
+        let receipt = point.receipt
+        try closed.noteClaim(receipt.tablet, through: max(point.version ?? .zero, receipt.stamp), at: receipt.slot)
+        guard let core = nodes[number].core, core.replica(receipt.tablet)?.isOwner ?? false,
+            core.leaseUntil(receipt.tablet) > nodes[number].clock.reading(at: now).monotonic
         else { return }
         leaseReads += 1
-        for node in nodes where node.number != number {
-            guard let other = node.core, other.leaseUntil(key) > node.clock.reading(at: now).monotonic else { continue }
-            throw SimulationFailure("lease", "n\(number + 1) and n\(node.number + 1) hold the lease of one tablet")
-        }
+    }
+
+    /// A read that is answered without the core, by its permit.
+    mutating func checkPermit(_ key: TabletKey, _ number: Int) throws(SimulationFailure) {
+        permittedReads += 1
+        try require(!owners.isDeposed(number, key), "lease", "n\(number + 1) has a permit, and there is a later owner")
     }
 
     private func require(_ holds: Bool, _ kind: String, _ details: @autoclosure () -> String) throws(SimulationFailure)

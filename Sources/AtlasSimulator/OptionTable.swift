@@ -119,6 +119,7 @@ extension OptionField {
         .init("disk", "syncLatency", .time(\.disk.syncLatency)),
         .init("disk", "slowPermille", .int(\.disk.slowPermille)),
         .init("disk", "applyLatency", .time(\.disk.applyLatency)),
+        .init("disk", "slowApplyPermille", .int(\.disk.slowApplyPermille)),
         .init("disk", "flushInterval", .time(\.disk.flushInterval)),
         .init("clocks", "offsetMax", .number(\.clocks.offsetMax)),
         .init("clocks", "driftPermille", .int(\.clocks.driftPermille)),
@@ -156,5 +157,7 @@ extension OptionField {
         .init("fault", "split", .time(\.faults.split)),
         .init("fault", "reconfigure", .time(\.faults.reconfigure)),
         .init("fault", "reboot", .time(\.faults.reboot)),
+        .init("fault", "stumble", .time(\.faults.stumble)),
+        .init("fault", "diskError", .time(\.faults.diskError)),
     ]
 }

@@ -53,6 +53,16 @@ extension World {
         try submit(request, client: number, retries: 0)
     }
 
+    /// An idle client writes something, out of turn.
+    func write(_ number: Int, at node: Int) throws(SimulationFailure) {
+        guard clients[number].attempt == nil, operationsLeft > 0 else { return }
+        operationsLeft -= 1
+        statistics.operations += 1
+        var dice = 1_000
+        let key = SimulatedClient.key(clientRandom.below(options.workload.keys))
+        try submit(.write(makeWrite(number, key, &dice)), client: number, retries: 0, at: node)
+    }
+
     /// A pause such that the operations fill the phase with faults.
     private func think(_ number: Int) {
         let share = options.duration * UInt64(options.workload.clients) / UInt64(max(1, options.workload.operations))
@@ -103,6 +113,13 @@ extension World {
         var request = request
         let reading = nodes[node].clock.reading(at: now)
         request.deadline = reading.monotonic + options.workload.timeout
+        if case .read(let read) = request, let point = nodes[node].permittedPoint(for: read, now: now),
+            clientRandom.chance(500), case .success(.got(let result)) = nodes[node].answer(point)
+        {
+            note("\(name(node)) answers by its permit")
+            try judge.checkPermit(point.receipt.tablet, node)
+            return try take(.read(.got(result), point.receipt), to: handle)
+        }
         switch request {
         case .write(let write): try feed(node, .write(handle, write))
         case .read(let read): try feed(node, .read(handle, read))

@@ -9,6 +9,8 @@ struct SimulatedNetwork {
     private var cuts: [Int]
     /// By pair, in one direction: nothing arrives before this time.
     private var cloggedUntil: [UInt64]
+    /// By node: nothing that it sends before this time arrives.
+    private var mutedUntil: [UInt64]
     private(set) var isCalm = false
     private(set) var counts = Counts()
 
@@ -24,6 +26,7 @@ struct SimulatedNetwork {
         self.topology = topology
         self.options = options
         self.random = random
+        mutedUntil = Array(repeating: 0, count: topology.nodeCount)
         cuts = Array(repeating: 0, count: topology.nodeCount * topology.nodeCount)
         cloggedUntil = Array(repeating: 0, count: topology.nodeCount * topology.nodeCount)
     }
@@ -38,6 +41,8 @@ struct SimulatedNetwork {
 
     mutating func clog(_ from: Int, _ to: Int, until time: UInt64) { cloggedUntil[link(from, to)] = time }
 
+    mutating func mute(_ node: Int, until time: UInt64) { mutedUntil[node] = time }
+
     /// A scenario changes the weather.
     mutating func setLoss(permille: Int) { options.lossPermille = permille }
 
@@ -45,6 +50,7 @@ struct SimulatedNetwork {
     mutating func mendAll() {
         cuts = Array(repeating: 0, count: cuts.count)
         cloggedUntil = Array(repeating: 0, count: cuts.count)
+        mutedUntil = Array(repeating: 0, count: mutedUntil.count)
     }
 
     func isCut(_ from: Int, _ to: Int) -> Bool { cuts[link(from, to)] > 0 }
@@ -62,7 +68,7 @@ struct SimulatedNetwork {
             counts.cut += 1
             return []
         }
-        if !isCalm, random.chance(options.lossPermille) {
+        if mutedUntil[from] > now || !isCalm && random.chance(options.lossPermille) {
             counts.lost += 1
             return []
         }

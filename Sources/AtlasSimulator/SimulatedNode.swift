@@ -20,6 +20,9 @@ final class SimulatedNode {
     /// Tablets that have left, whose rows wait for a log token.
     var leaving: [(token: LogToken, config: TabletConfig)] = []
     var isSyncing = false
+    var failsNextSync = false
+    /// Until when consistent reads of a tablet may be answered from the applied state, by the monotonic clock.
+    var permits: [TabletID: UInt64] = [:]
     var applying: [TabletID: [Entry]] = [:]
     var hasTurnEnd = false
     /// Frozen states that other nodes are fetching.
@@ -82,6 +85,8 @@ final class SimulatedNode {
         held = []
         leaving = []
         isSyncing = false
+        failsNextSync = false
+        permits = [:]
         applying = [:]
         hasTurnEnd = false
         frozen = []
@@ -159,8 +164,30 @@ final class SimulatedNode {
         }
     }
 
+    /// Where the shell may read without asking the core, by a permit that is looked at before the state is.
+    func permittedPoint(for read: ReadRequest, now: UInt64) -> ReadPoint? {
+        guard read.consistency == .consistent, read.version == nil, case .get = read.query, let core,
+            let replica = core.tablets.first(where: { $0.config.range.includes(read.range) }),
+            permits[replica.key.tablet] ?? 0 > clock.reading(at: now).monotonic,
+            let state = store.tabletStates.first(where: { $0.tablet == replica.key.tablet })
+        else { return nil }
+        let receipt = Receipt(
+            owner: id,
+            ownerRegion: region,
+            ballot: replica.promised,
+            slot: state.appliedSlot,
+            path: .local,
+            regions: [region],
+            stamp: state.appliedTimestamp,
+            tablet: replica.key,
+            range: replica.config.range
+        )
+        return ReadPoint(version: nil, receipt: receipt, query: read.query, range: read.range)
+    }
+
     /// Answers a question about the applied state.
-    func answer(_ point: ReadPoint, now: UInt64) -> Result<ReadResult, Refusal> {
+    func answer(_ point: ReadPoint) -> Result<ReadResult, Refusal> {
+        let now = point.version?.milliseconds ?? point.receipt.stamp.milliseconds
         do throws(StoreError) {
             switch point.query {
             case .get(let command):

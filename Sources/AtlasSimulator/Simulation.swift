@@ -118,6 +118,7 @@ extension World {
         for node in nodes { if let core = node.core { statistics.marks.formUnion(core.marks) } }
         statistics.commits = judge.commits
         statistics.leaseReads = judge.leaseReads
+        statistics.permittedReads = judge.permittedReads
         statistics.virtualNanoseconds = now
         let counts = network.counts
         statistics.network = [

@@ -55,6 +55,8 @@ package struct DiskOptions: Sendable {
     /// Thousandths of syncs that take a hundred times as long.
     package var slowPermille = 0
     package var applyLatency: UInt64 = 20_000
+    /// Thousandths of applies that take up to two seconds.
+    package var slowApplyPermille = 0
     /// Nanoseconds between two flushes of a store, on average.
     package var flushInterval: UInt64 = 5 * SimulationOptions.second
 }
@@ -81,6 +83,8 @@ package struct FaultOptions: Sendable {
     package var split: UInt64 = 0
     package var reconfigure: UInt64 = 0
     package var reboot: UInt64 = 0
+    package var stumble: UInt64 = 0
+    package var diskError: UInt64 = 0
 }
 
 package struct WorkloadOptions: Sendable {
@@ -193,6 +197,9 @@ extension SimulationOptions {
         faults.split = rate(300, [8, 15], &random)
         faults.reconfigure = rate(300, [5, 10], &random)
         faults.reboot = rate(300, [10], &random)
+        faults.stumble = rate(300, [2, 5], &random)
+        faults.diskError = rate(200, [5, 10], &random)
+        disk.slowApplyPermille = random.pick([0, 0, 0, 5, 50])
     }
 
     private mutating func drawWorkload(_ random: inout Random) {

@@ -12,6 +12,7 @@ package struct SimulationStatistics: Sendable {
     package internal(set) var checked = 0
     package internal(set) var commits = 0
     package internal(set) var leaseReads = 0
+    package internal(set) var permittedReads = 0
     package internal(set) var messages: [String: Int] = [:]
     package internal(set) var refusals: [String: Int] = [:]
     package internal(set) var network: [String: Int] = [:]
@@ -44,6 +45,7 @@ package struct SimulationStatistics: Sendable {
         checked += other.checked
         commits += other.commits
         leaseReads += other.leaseReads
+        permittedReads += other.permittedReads
         virtualNanoseconds += other.virtualNanoseconds
         messages.merge(other.messages, uniquingKeysWith: +)
         refusals.merge(other.refusals, uniquingKeysWith: +)

@@ -93,6 +93,10 @@ package final class World {
         case client(Int)
         case timeout(client: Int, attempt: UInt64)
         case fault(FaultOccurrence, Random)
+        /// A client writes in a hurry, at this node.
+        case burst(client: Int, node: Int)
+        /// A node crashes, and starts again after this time.
+        case fail(node: Int, life: UInt64, startAfter: UInt64)
         case script(Int)
         case mend(Fault.Cut)
         case repair
@@ -256,6 +260,12 @@ package final class World {
             try timeOut(client, attempt: attempt)
         case .fault(let fault, let random):
             try inject(fault, random)
+        case .burst(let client, let node):
+            try write(client, at: node)
+        case .fail(let node, let life, let delay):
+            guard nodes[node].life == life, nodes[node].isUp else { return }
+            try crash(node)
+            schedule(.start(node: node), after: delay)
         case .script(let step):
             try perform(options.script[step])
         case .mend(let cut):
@@ -302,6 +312,7 @@ package final class World {
             core.step(event, now: reading, effects: &effects)
             awaitsTurnEnd = core.awaitsTurnEnd
         }
+        try judge.checkLeases(nodes, now: now)
         for effect in effects { try carryOut(effect, number) }
         try release(number)
         if awaitsTurnEnd { endTurnSoon(number) }
@@ -326,12 +337,14 @@ package final class World {
         case .apply(let tablet, let entries):
             if let key = node.key(of: tablet) { try judge.noteCommitted(entries, key) }
             node.applying[tablet] = entries
-            let latency = options.disk.applyLatency
-            schedule(.applied(node: number, life: node.life, tablet: tablet), after: diskRandom.between(0, 2 * latency))
+            var latency = diskRandom.between(0, 2 * options.disk.applyLatency)
+            if !faultsEnded, diskRandom.chance(options.disk.slowApplyPermille) {
+                latency += diskRandom.between(0, 2 * SimulationOptions.second)
+            }
+            schedule(.applied(node: number, life: node.life, tablet: tablet), after: latency)
         case .read(let handle, let point):
             try judge.checkRead(point, number, nodes, now: now)
-            let result = node.answer(point, now: point.version?.milliseconds ?? point.receipt.stamp.milliseconds)
-            followUps.append((number, .readFinished(handle, point, result)))
+            followUps.append((number, .readFinished(handle, point, node.answer(point))))
         case .reply(let handle, let reply):
             note("\(name(number)) answers #\(handle): \(reply.summary)")
             try take(reply, to: handle)
@@ -359,7 +372,11 @@ package final class World {
             node.staged[key.tablet] = nil
         case .discard(let config, let token):
             node.leaving.append((token, config))
-        case .permitReads, .withdrawReadPermit, .report:
+        case .permitReads(let tablet, let until):
+            node.permits[tablet] = until
+        case .withdrawReadPermit(let tablet):
+            node.permits[tablet] = nil
+        case .report:
             break
         }
     }
@@ -420,6 +437,11 @@ package final class World {
     private func finishSync(_ number: Int, token: LogToken) throws(SimulationFailure) {
         let node = nodes[number]
         node.isSyncing = false
+        if node.failsNextSync, !faultsEnded {
+            // Nobody knows what of it is on the disk; the log gives up at once.
+            try crash(number)
+            return schedule(.start(node: number), after: diskRandom.exponential(1_000_000_000))
+        }
         try judge.noteDurable(node.disk.sync(through: token), at: number)
         beginSync(number)
         try feed(number, .durable(token))

@@ -36,7 +36,8 @@ struct ReportFile: Encodable {
         counts = [
             "events": numbers.events, "operations": numbers.operations, "answers": numbers.answers,
             "late_answers": numbers.lateAnswers, "timeouts": numbers.timeouts, "retries": numbers.retries,
-            "commits": numbers.commits, "lease_reads": numbers.leaseReads, "snapshots": numbers.snapshots,
+            "commits": numbers.commits, "lease_reads": numbers.leaseReads, "permitted_reads": numbers.permittedReads,
+            "snapshots": numbers.snapshots,
             "checked_operations": numbers.checked,
         ]
         network = numbers.network

@@ -14,6 +14,12 @@ extension TabletReplica {
         context.effects.append(.apply(config.tablet, entries))
     }
 
+    /// Whether a snapshot may be put in the place of the state: nothing of this tablet is on its way into the store, nor are
+    /// its successors about to begin with this very state.
+    var mayBeReplaced: Bool {
+        applyingThrough == nil && !isInstalling && !isSealed
+    }
+
     /// The store holds everything up to `state`: answer the clients of those slots.
     mutating func receiveApplied(_ state: TabletState, results: [[CommandResult]], context: inout StepContext) {
         precondition(state.appliedSlot == applyingThrough, "one apply at a time")
@@ -23,6 +29,7 @@ extension TabletReplica {
         closed = max(closed, applied.appliedTimestamp)
         settleClosed()
         answerWriters(firstSlot: firstSlot, results: results, context: &context)
+        tellCommit(context: &context)
         if case .seal(let seal) = window[applied.appliedSlot]?.payload {
             return finishSeal(seal, context: &context)
         }

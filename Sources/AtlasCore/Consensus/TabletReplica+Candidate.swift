@@ -268,9 +268,11 @@ extension TabletReplica {
         pendingHandoff = nil
         sentHandoff = nil
         electionDue = .max
+        // A seal that is chosen ends the epoch, applied or not: whatever is left above it was chosen nowhere.
+        let recovered = hasChosenSeal ? [] : recovered
         let first = commitPoint.next
         let last = Slot(rawValue: commitPoint.rawValue + UInt64(recovered.count))
-        var isSealing = false
+        var isSealing = hasChosenSeal
         if case .seal = recovered.last?.payload { isSealing = true }
         let confirmation = isSealing ? last : last.next
         rerouteProposals(above: last, context: &context)
@@ -287,7 +289,8 @@ extension TabletReplica {
         if isSealing {
             context.mark(.recoveredSeal)
             ownership!.sealSlot = last
-            proposeAgain(recovered, context: &context)
+            guard recovered.isEmpty else { return proposeAgain(recovered, context: &context) }
+            for voter in config.voters where voter.node != node { greet(voter.node, context: &context) }
         } else {
             let stamp = context.takeStamps()
             let own = Entry(slot: confirmation, ballot: ballot, stamp: stamp, payload: .noOperation)

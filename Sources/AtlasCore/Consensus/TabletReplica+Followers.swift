@@ -91,7 +91,7 @@ extension TabletReplica {
         let node = config.voters[voter].node
         let isComplete = follower.matched == ownership.lastSlot
         if isComplete { self.ownership!.followers[voter].next = ownership.nextSlot }
-        if isComplete, follower.commitPoint >= commitPoint { return }
+        if isComplete, follower.commitPoint >= announcedCommit { return }
         defer { expectAnswer(from: voter, context: &context) }
         guard !isComplete, follower.next < ownership.nextSlot, !follower.needsSnapshot else { return }
         guard follower.next > window.base else {
@@ -132,7 +132,7 @@ extension TabletReplica {
         // A silent node is left alone until it is heard again.
         guard context.liveness.isReachable(config.voters[voter]), let ownership else { return }
         var follower = ownership.followers[voter]
-        if follower.matched == ownership.lastSlot, follower.commitPoint >= commitPoint { return }
+        if follower.matched == ownership.lastSlot, follower.commitPoint >= announcedCommit { return }
         context.mark(isSealed ? .sealedStream : .retransmission)
         let least = context.settings.retransmitMin
         follower.backoff = min(max(follower.backoff, least) * 2, 16 * least)

@@ -132,12 +132,18 @@ extension TabletReplica {
         }
     }
 
+    /// What an owner tells others to be chosen: what it has applied itself. So no replica shows a write that a consistent
+    /// read, which the owner answers from its applied state, would not show yet.
+    var announcedCommit: Slot {
+        mutated(.commitToldEarly) ? commitPoint : applied.appliedSlot
+    }
+
     /// Only with the last entry does what is closed go out: it holds for who has got everything.
     func makeAccept(_ entries: [Entry], _ ownership: Ownership, context: StepContext) -> Accept {
         Accept(
             body: EntriesBody(
                 ballot: ownership.ballot,
-                commitPoint: commitPoint,
+                commitPoint: announcedCommit,
                 entries: entries,
                 freshFrom: ownership.freshFrom
             ),
@@ -149,7 +155,7 @@ extension TabletReplica {
     func makeCommit(_ ownership: Ownership, wantsAnswer: Bool, context: StepContext) -> Commit {
         Commit(
             ballot: ownership.ballot,
-            through: commitPoint,
+            through: announcedCommit,
             closed: closedPoint(context: context),
             retain: retain,
             wantsAnswer: wantsAnswer
@@ -163,23 +169,22 @@ extension TabletReplica {
         if let (chosen, votes) = chosenSlot(context: context) {
             markCommitted(through: chosen, votes: votes, context: &context)
             learnCommit(through: chosen, ballot: accepted.ballot, context: &context)
-            // The next accept carries the commit point; where none is about to follow, it is said by itself.
-            if queue.isEmpty || !(ownership?.isOpen ?? false) { tellCommit(context: &context) }
             proposeQueued(context: &context)
         }
         answerGlobalWrites(context: &context)
         finishMove(context: &context)
     }
 
-    private mutating func tellCommit(context: inout StepContext) {
-        guard let ownership else { return }
+    /// The next accept carries what is chosen; where none is about to follow, it is said by itself.
+    mutating func tellCommit(context: inout StepContext) {
+        guard let ownership, queue.isEmpty || !ownership.isOpen else { return }
         let commit = makeCommit(ownership, wantsAnswer: false, context: context)
         for voter in config.voters.indices
         where voter != selfIndex && ownership.followers[voter].matched >= ownership.confirmationSlot {
             guard context.liveness.isReachable(config.voters[voter]) else { continue }
             context.send(envelope(.commit(commit)), to: config.voters[voter].node)
             // It may be lost: the voter is asked how far it is, if it does not say so by itself.
-            if ownership.followers[voter].commitPoint < commitPoint { expectAnswer(from: voter, context: &context) }
+            if ownership.followers[voter].commitPoint < announcedCommit { expectAnswer(from: voter, context: &context) }
         }
     }
 

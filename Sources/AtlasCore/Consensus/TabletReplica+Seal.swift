@@ -22,6 +22,11 @@ extension TabletReplica {
         propose([entry], context: &context)
     }
 
+    /// Whether the commit point is at the seal, which may wait for the store.
+    var hasChosenSeal: Bool {
+        if case .seal = window[commitPoint]?.payload { true } else { false }
+    }
+
     /// The seal has been applied: requests go on to the successors, and the owner stays for followers that lack it.
     mutating func finishSeal(_ seal: Seal, context: inout StepContext) {
         context.mark(.sealChosen)

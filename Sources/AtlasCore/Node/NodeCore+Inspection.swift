@@ -1,10 +1,12 @@
-/// How far a replica has come. None of these goes back while the node lives.
+/// How far a replica has come. But for ownership nothing of it goes back while the node lives.
 package struct ReplicaPosition: Sendable {
     package let key: TabletKey
     package let promised: Ballot
     package let commitPoint: Slot
     package let applied: Slot
     package let closed: Timestamp
+    /// With which ballot this node is the owner.
+    package let owned: Ballot?
 }
 
 /// What tests, status screens and people may look at.
@@ -21,7 +23,8 @@ extension NodeCore {
                 promised: tablets[index].promised,
                 commitPoint: tablets[index].commitPoint,
                 applied: tablets[index].applied.appliedSlot,
-                closed: tablets[index].closed
+                closed: tablets[index].closed,
+                owned: tablets[index].ownership?.ballot
             )
         }
     }

@@ -91,11 +91,11 @@ extension NodeCore {
             return ask(index)
         }
         fetches[index].isComplete = true
-        beginInstalling(key.tablet)
+        beginInstalling()
     }
 
     /// Puts a complete snapshot in the place of the state, once the store is free for it and it is still of use.
-    mutating func beginInstalling(_ tablet: TabletID) {
+    mutating func beginInstalling() {
         for index in fetches.indices.reversed() where fetches[index].isComplete && !fetches[index].isInstalling {
             guard let body = fetches[index].body, let state = fetches[index].state else { continue }
             let overlapping = tablets.indices.filter { tablets[$0].config.range.overlaps(body.config.range) }
@@ -110,13 +110,17 @@ extension NodeCore {
                 fetches.remove(at: index)
                 continue
             }
-            guard overlapping.allSatisfy({ tablets[$0].applyingThrough == nil && !tablets[$0].isInstalling }),
+            guard overlapping.allSatisfy({ tablets[$0].mayBeReplaced }), !isBeingInstalled(body.config.range),
                 overlapping.allSatisfy({ tablets[$0].key == body.config.key || isFollowed(tablets[$0].config) })
             else { continue }
             for place in overlapping { tablets[place].isInstalling = true }
             fetches[index].isInstalling = true
             context.effects.append(.installSnapshot(body.config.key, fetch: fetches[index].fetch))
         }
+    }
+
+    private func isBeingInstalled(_ range: KeyRange) -> Bool {
+        fetches.contains { $0.isInstalling && $0.body?.config.range.overlaps(range) ?? false }
     }
 
     /// Whether what follows an epoch, whose seal this node has not seen, is here as a whole. A part alone must not take its
@@ -141,7 +145,7 @@ extension NodeCore {
         context.mark(.snapshotInstalled)
         if let index = index(of: body.config.key) {
             tablets[index].receiveInstalled(state, context: &context)
-            return beginInstalling(body.config.tablet)
+            return beginInstalling()
         }
         for tablet in tablets.filter({ $0.config.range.overlaps(body.config.range) }) {
             supersede(tablet.config.tablet, by: following[tablet.key] ?? [body.config])
@@ -160,7 +164,7 @@ extension NodeCore {
         replica.isStored = true
         replica.watchOwner(context: &context)
         insert(replica)
-        beginInstalling(body.config.tablet)
+        beginInstalling()
     }
 
     /// A later epoch's state has taken the place of this one's, whose seal this node has not seen.

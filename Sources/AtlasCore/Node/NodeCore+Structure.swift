@@ -66,6 +66,8 @@ extension NodeCore {
                 tablets[new].beginAsFirstOwner(context: &context)
             }
         }
+        // What was fetched of the successors meanwhile waited for this, and may be of no use any more.
+        beginInstalling()
     }
 
     /// A tablet begins to live here. Whatever is said in its name later is in the log behind its config.

@@ -125,7 +125,7 @@ package struct NodeCore: Sendable {
             guard let index = index(of: state.tablet) else { preconditionFailure("no such tablet was applied") }
             tablets[index].receiveApplied(state, results: results, context: &context)
             tablets[index].proposeQueued(context: &context)
-            beginInstalling(state.tablet)
+            beginInstalling()
         case .flushed(let state):
             receiveFlushed(state)
         case .readFinished(let handle, let point, let result):

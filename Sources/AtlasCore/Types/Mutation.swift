@@ -29,6 +29,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     case truncationBeforeFlush = "truncation-before-flush"
     case clockGoesBack = "clock-goes-back"
     case readPastClosed = "read-past-closed"
+    case commitToldEarly = "commit-told-early"
 }
 
 #if ATLAS_MUTATIONS

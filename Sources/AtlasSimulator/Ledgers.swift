@@ -1,0 +1,112 @@
+internal import AtlasCore
+
+/// Who takes itself for the owner of what.
+struct OwnerLedger {
+    private var owners: [TabletKey: [(node: Int, ballot: Ballot)]] = [:]
+
+    mutating func note(_ node: Int, _ position: ReplicaPosition) {
+        guard let ballot = position.owned else { return }
+        var known = owners[position.key] ?? []
+        if let index = known.firstIndex(where: { $0.node == node }) {
+            guard known[index].ballot != ballot else { return }
+            known.remove(at: index)
+        }
+        known.append((node, ballot))
+        owners[position.key] = known
+    }
+
+    mutating func remove(_ node: Int, _ key: TabletKey) {
+        guard owners[key]?.contains(where: { $0.node == node }) ?? false else { return }
+        owners[key]!.removeAll { $0.node == node }
+    }
+
+    mutating func remove(_ node: Int) {
+        for key in owners.keys { remove(node, key) }
+    }
+
+    var nodes: [Int] {
+        Set(owners.values.flatMap { $0.map(\.node) }).sorted()
+    }
+
+    /// Owners that others have followed, and that may not know of it.
+    var deposed: [(key: TabletKey, node: Int)] {
+        owners.flatMap { key, owners -> [(key: TabletKey, node: Int)] in
+            guard owners.count > 1, let latest = owners.map(\.ballot).max() else { return [] }
+            return owners.filter { $0.ballot < latest }.map { (key, $0.node) }
+        }.sorted { ($0.key, $0.node) < ($1.key, $1.node) }
+    }
+
+    func isDeposed(_ node: Int, _ key: TabletKey) -> Bool {
+        guard let known = owners[key], let own = known.first(where: { $0.node == node }) else { return false }
+        return known.contains { $0.ballot > own.ballot }
+    }
+}
+
+/// What replicas and reads have claimed to be complete, and what was chosen: no write above the slot of a claim may ever
+/// carry a stamp at or below the claimed version, in the same epoch or in a later one of the same keys.
+struct ClosedLedger {
+    private final class Epoch {
+        let config: TabletConfig
+        /// By slot that had been applied: the version up to which the state was claimed to be complete.
+        var claims: [Slot: Timestamp] = [:]
+        var highestClaim = Timestamp.zero
+        /// By slot: the first stamp of what was written there.
+        var writes: [Slot: Timestamp] = [:]
+        var lowestWrite = Timestamp.max
+        var lastWrite = Slot.zero
+
+        init(_ config: TabletConfig) {
+            self.config = config
+        }
+
+        func isFollowed(by other: Epoch) -> Bool {
+            other.config.epoch > config.epoch && other.config.range.overlaps(config.range)
+        }
+    }
+
+    private var epochs: [TabletKey: Epoch] = [:]
+
+    mutating func register(_ config: TabletConfig) {
+        epochs[config.key] = Epoch(config)
+    }
+
+    func noteClaim(_ key: TabletKey, through version: Timestamp, at slot: Slot) throws(SimulationFailure) {
+        guard let epoch = epochs[key], epoch.claims[slot] ?? .zero < version else { return }
+        epoch.claims[slot] = version
+        epoch.highestClaim = max(epoch.highestClaim, version)
+        var later = slot.next
+        while later <= epoch.lastWrite {
+            if let stamp = epoch.writes[later] { try check(stamp, version, key, later) }
+            later = later.next
+        }
+        for other in epochs.values where epoch.isFollowed(by: other) {
+            try check(other.lowestWrite, version, other.config.key, .zero)
+        }
+    }
+
+    func noteChosen(_ entry: Entry, _ key: TabletKey) throws(SimulationFailure) {
+        guard case .commands = entry.payload, let epoch = epochs[key] else { return }
+        epoch.writes[entry.slot] = entry.stamp
+        epoch.lowestWrite = min(epoch.lowestWrite, entry.stamp)
+        epoch.lastWrite = max(epoch.lastWrite, entry.slot)
+        for (slot, version) in epoch.claims where slot < entry.slot {
+            try check(entry.stamp, version, key, entry.slot)
+        }
+        for other in epochs.values where other.isFollowed(by: epoch) {
+            try check(entry.stamp, other.highestClaim, key, entry.slot)
+        }
+    }
+
+    private func check(
+        _ stamp: Timestamp,
+        _ version: Timestamp,
+        _ key: TabletKey,
+        _ slot: Slot
+    ) throws(SimulationFailure) {
+        guard stamp <= version else { return }
+        throw SimulationFailure(
+            "closed",
+            "a write in slot \(slot.rawValue) of tablet \(key.tablet.rawValue)@\(key.epoch) is stamped \(stamp.rawValue), and \(version.rawValue) was complete without it"
+        )
+    }
+}
