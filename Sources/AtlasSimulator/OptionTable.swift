@@ -42,11 +42,37 @@ struct OptionField: Sendable {
             throw ScenarioError("\(name) has one value, not “\(words.joined(separator: " "))”")
         }
         switch value {
-        case .int(let path): options[keyPath: path] = try ScenarioText.int(word)
-        case .number(let path): options[keyPath: path] = UInt64(try ScenarioText.int(word))
-        case .time(let path): options[keyPath: path] = try ScenarioText.time(word)
+        case .int(let path): options[keyPath: path] = Int(try allow(UInt64(ScenarioText.int(word)), word))
+        case .number(let path): options[keyPath: path] = try allow(UInt64(ScenarioText.int(word)), word)
+        case .time(let path): options[keyPath: path] = try allow(ScenarioText.time(word), word)
         case .flag(let path): options[keyPath: path] = try ScenarioText.flag(word)
         case .policy: break
+        }
+    }
+
+    private func allow(_ number: UInt64, _ word: String) throws(ScenarioError) -> UInt64 {
+        guard allowed.contains(number) else {
+            let isTime = if case .time = value { true } else { false }
+            func text(_ bound: UInt64) -> String { isTime ? ScenarioText.time(bound) : "\(bound)" }
+            let most = allowed.upperBound == .max ? "" : ", at most \(text(allowed.upperBound))"
+            throw ScenarioError("\(name) is at least \(text(allowed.lowerBound))\(most), not \(word)")
+        }
+        return number
+    }
+
+    /// With anything else a run would end in a trap, or not at all.
+    private var allowed: ClosedRange<UInt64> {
+        switch (section, name) {
+        case ("limit", _): 1 ... .max
+        case ("", "tablets"), ("workload", "keys"): 1...100
+        case ("workload", "clients"): 1...1_000
+        case ("settings", "clockDriftPermille"), ("clocks", "driftPermille"): 0...500
+        case ("", "lost"), ("", "local-threshold"): 0...1_000
+        case (_, let name) where name.hasSuffix("Permille"): 0...1_000
+        case ("settings", "heartbeatInterval"), ("settings", "suspicionMin"), ("settings", "retransmitMin"),
+            ("settings", "attemptLife"), ("disk", "flushInterval"):
+            SimulationOptions.millisecond ... .max
+        default: 0 ... .max
         }
     }
 

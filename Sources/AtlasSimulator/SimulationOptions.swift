@@ -200,6 +200,13 @@ extension SimulationOptions {
         faults.stumble = rate(300, [2, 5], &random)
         faults.diskError = rate(200, [5, 10], &random)
         disk.slowApplyPermille = random.pick([0, 0, 0, 5, 50])
+        guard random.chance(100) else { return }
+        // One epoch after the other, while stores are slow and owners change: what an end of an epoch can meet.
+        faults.split = 4 * Self.second
+        faults.reconfigure = 2 * Self.second
+        faults.campaign = 1 * Self.second
+        faults.crash = random.pick([0, 1, 3]) * Self.second
+        disk.slowApplyPermille = 200
     }
 
     private mutating func drawWorkload(_ random: inout Random) {

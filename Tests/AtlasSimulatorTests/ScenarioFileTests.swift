@@ -53,7 +53,9 @@ struct ScenarioFileTests {
 
     @Test(arguments: [
         ("crash n4", "n4"), ("duration 999999999s", "a day"), ("at 3 crash n1", "“3”"), ("at 3s", "TIME STEP"),
-        ("limit foo 3", "foo"),
+        ("limit foo 3", "foo"), ("limit entryCommandsMax 0", "at least 1, not 0"),
+        ("settings heartbeatInterval 0", "at least 1ms, not 0"), ("clocks driftPermille 2000", "at most 500"),
+        ("network lossPermille 1001", "at most 1000"), ("workload keys 101", "at most 100"), ("tablets 0", "at least 1"),
         ("limit pipelineDepthMax x", "“x”"), ("limit pipelineDepthMax", "needs a value"), ("topology 3 0", "1 to 9"),
         ("topology 1 1 1 1 1 1", "1 to 5"), ("distance 0 3 5ms", "no two such regions"), ("cut n1 to n2", "“to”"),
         ("cut region 3", "region 3"), ("pause n1", "“for”"), ("pause n1 for 3", "“3”"), ("loss 5", "percentage"),

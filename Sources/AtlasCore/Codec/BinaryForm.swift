@@ -148,7 +148,7 @@ extension TabletKey: BinaryForm {
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
-        self.init(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readUInt64())
+        self.init(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readEpoch())
     }
 }
 

@@ -95,7 +95,7 @@ extension TabletState {
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
-        self.init(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readUInt64())
+        self.init(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readEpoch())
         appliedSlot = try reader.readSlot()
         appliedTimestamp = try reader.readTimestamp()
         closedTimestamp = try reader.readTimestamp()

@@ -7,7 +7,7 @@ extension Envelope {
 
     init(from reader: inout ByteReader) throws(CodecError) {
         tablet = TabletID(rawValue: try reader.readUInt64())
-        epoch = try reader.readUInt64()
+        epoch = try reader.readEpoch()
         message = try Message(from: &reader)
     }
 }

@@ -127,6 +127,15 @@ extension ByteReader {
         return stamp
     }
 
+    /// Epochs from outside are below this, so that counting on from them never overflows.
+    static var epochMax: UInt64 { 1 << 62 }
+
+    package mutating func readEpoch() throws(CodecError) -> UInt64 {
+        let epoch = try readUInt64()
+        guard epoch < Self.epochMax else { throw .invalid("an epoch out of range") }
+        return epoch
+    }
+
     /// A slot, or zero for none.
     package mutating func readSlot() throws(CodecError) -> Slot {
         let slot = Slot(rawValue: try readUInt64())

@@ -262,7 +262,7 @@ package struct EntriesBody: Hashable, Sendable {
 
 extension ConfigBody.Link {
     fileprivate init(from reader: inout ByteReader) throws(CodecError) {
-        sealed = TabletKey(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readUInt64())
+        sealed = TabletKey(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readEpoch())
         slot = try reader.readSlot()
     }
 }

@@ -38,7 +38,8 @@ extension TabletReplica {
             return until > now ? min(until - now, longest) : nil
         }
         if context.liveness.graceUntil > now { return context.liveness.graceUntil - now }
-        return context.liveness.protection(of: owner, acknowledgedIn: acknowledgedEpoch, now: now)
+        return mutated(.supportIgnored)
+            ? nil : context.liveness.protection(of: owner, acknowledgedIn: acknowledgedEpoch, now: now)
     }
 
     /// Phase 1b.

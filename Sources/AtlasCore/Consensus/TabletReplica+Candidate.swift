@@ -280,7 +280,7 @@ extension TabletReplica {
             ballot: ballot,
             nextSlot: first,
             confirmationSlot: confirmation,
-            freshFrom: last.next,
+            freshFrom: mutated(.freshTooLow) ? first : last.next,
             region: region,
             voters: config.voters.count,
             policy: context.settings.stealPolicy,

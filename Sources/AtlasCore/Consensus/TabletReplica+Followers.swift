@@ -232,7 +232,7 @@ extension TabletReplica {
     }
 
     mutating func leaveIdleLists(context: inout StepContext) {
-        guard ownership != nil else { return }
+        guard ownership != nil, !mutated(.idleWhileBusy) else { return }
         for voter in config.voters.indices where ownership!.followers[voter].isIdle {
             ownership!.followers[voter].isIdle = false
             context.changes.append(.idle(key, node: config.voters[voter].node, slot: nil))

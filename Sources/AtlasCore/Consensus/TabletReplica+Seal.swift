@@ -24,7 +24,7 @@ extension TabletReplica {
 
     /// Whether the commit point is at the seal, which may wait for the store.
     var hasChosenSeal: Bool {
-        if case .seal = window[commitPoint]?.payload { true } else { false }
+        if case .seal = window[commitPoint]?.payload { !mutated(.chosenSealForgotten) } else { false }
     }
 
     /// The seal has been applied: requests go on to the successors, and the owner stays for followers that lack it.

@@ -113,7 +113,7 @@ extension TabletConfig {
 
     package init(from reader: inout ByteReader) throws(CodecError) {
         let tablet = TabletID(rawValue: try reader.readUInt64())
-        let epoch = try reader.readUInt64()
+        let epoch = try reader.readEpoch()
         let range = try KeyRange(from: &reader)
         let count = try reader.readCount()
         var voters: [Voter] = []

@@ -30,6 +30,11 @@ package enum Mutation: String, CaseIterable, Sendable {
     case clockGoesBack = "clock-goes-back"
     case readPastClosed = "read-past-closed"
     case commitToldEarly = "commit-told-early"
+    case supportIgnored = "support-ignored"
+    case freshTooLow = "fresh-too-low"
+    case idleWhileBusy = "idle-while-busy"
+    case chosenSealForgotten = "chosen-seal-forgotten"
+    case snapshotBesideSeal = "snapshot-beside-seal"
 }
 
 #if ATLAS_MUTATIONS

@@ -77,7 +77,7 @@ struct Generator {
         )
         return TabletConfig(
             tablet: TabletID(rawValue: random.number()),
-            epoch: random.number(),
+            epoch: random.number() >> 2,
             range: range,
             voters: voters,
             regionFailures: random.below(regions),

@@ -71,7 +71,7 @@ struct PeerGenerator {
     }
 
     private mutating func tabletKey() -> TabletKey {
-        TabletKey(tablet: TabletID(rawValue: random.number()), epoch: random.number())
+        TabletKey(tablet: TabletID(rawValue: random.number()), epoch: random.number() >> 2)
     }
 
     private mutating func range() -> KeyRange {
@@ -282,7 +282,7 @@ struct PeerGenerator {
     }
 
     private mutating func snapshotPart() -> SnapshotPart {
-        var state = TabletState(tablet: TabletID(rawValue: random.number()), epoch: random.number())
+        var state = TabletState(tablet: TabletID(rawValue: random.number()), epoch: random.number() >> 2)
         state.appliedSlot = anySlot()
         state.appliedTimestamp = anyStamp()
         state.closedTimestamp = anyStamp()
