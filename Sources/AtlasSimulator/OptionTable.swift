@@ -64,9 +64,8 @@ struct OptionField: Sendable {
     private var allowed: ClosedRange<UInt64> {
         switch (section, name) {
         case ("limit", _): 1 ... .max
-        case ("", "tablets"), ("workload", "keys"): 1...100
-        case ("workload", "clients"): 1...1_000
-        case ("settings", "clockDriftPermille"), ("clocks", "driftPermille"): 0...500
+        case ("", "tablets"), ("workload", "clients"): 1...100
+        case ("settings", "clockDriftPermille"), ("clocks", "driftPermille"): 0...100
         case ("", "lost"), ("", "local-threshold"): 0...1_000
         case (_, let name) where name.hasSuffix("Permille"): 0...1_000
         case ("settings", "heartbeatInterval"), ("settings", "suspicionMin"), ("settings", "retransmitMin"),

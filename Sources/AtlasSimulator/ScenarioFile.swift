@@ -244,9 +244,6 @@ extension SimulationOptions {
         let regions = topology.nodesByRegion.count
         if regionFailures >= regions { return "\(regionFailures) region failures need more than \(regions) regions" }
         if !(1...99).contains(workload.keys) { return "there are 1 to 99 keys" }
-        if !(1...100).contains(workload.clients) { return "there are 1 to 100 clients" }
-        if tabletCount < 1 { return "there is at least one tablet" }
-        if clocks.driftPermille > 100 { return "clocks drift by at most 100 thousandths" }
         return nil
     }
 }

@@ -31,7 +31,8 @@ struct ReportTable {
         for (name, count) in [
             ("events", numbers.events), ("operations", numbers.operations), ("answers", numbers.answers),
             ("late answers", numbers.lateAnswers), ("timeouts", numbers.timeouts), ("retries", numbers.retries),
-            ("commits", numbers.commits), ("lease reads", numbers.leaseReads), ("permitted reads", numbers.permittedReads),
+            ("commits", numbers.commits), ("lease reads", numbers.leaseReads),
+            ("permitted reads", numbers.permittedReads),
             ("snapshots", numbers.snapshots),
             ("checked operations", numbers.checked),
         ] {

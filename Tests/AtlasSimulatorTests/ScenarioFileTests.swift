@@ -54,8 +54,8 @@ struct ScenarioFileTests {
     @Test(arguments: [
         ("crash n4", "n4"), ("duration 999999999s", "a day"), ("at 3 crash n1", "“3”"), ("at 3s", "TIME STEP"),
         ("limit foo 3", "foo"), ("limit entryCommandsMax 0", "at least 1, not 0"),
-        ("settings heartbeatInterval 0", "at least 1ms, not 0"), ("clocks driftPermille 2000", "at most 500"),
-        ("network lossPermille 1001", "at most 1000"), ("workload keys 101", "at most 100"), ("tablets 0", "at least 1"),
+        ("settings heartbeatInterval 0", "at least 1ms, not 0"), ("clocks driftPermille 2000", "at most 100"),
+        ("network lossPermille 1001", "at most 1000"), ("tablets 0", "at least 1"),
         ("limit pipelineDepthMax x", "“x”"), ("limit pipelineDepthMax", "needs a value"), ("topology 3 0", "1 to 9"),
         ("topology 1 1 1 1 1 1", "1 to 5"), ("distance 0 3 5ms", "no two such regions"), ("cut n1 to n2", "“to”"),
         ("cut region 3", "region 3"), ("pause n1", "“for”"), ("pause n1 for 3", "“3”"), ("loss 5", "percentage"),
@@ -63,7 +63,8 @@ struct ScenarioFileTests {
         ("client 1 eat k01", "eat"), ("client 1 get k01 global", "global"), ("expect mark nothing", "mark"),
         ("expect owner n1 by soon", "soon"), ("move tablet 1 n2", "“to”"), ("reconfigure tablet 1", "nothing"),
         ("without crash", "without"), ("without fall 1", "crash"), ("seed x", "seed"), ("crash n1 now", "left over"),
-        ("region-failures 3", "region failures"), ("workload keys 0", "keys"), ("flood n1", "flood"),
+        ("workload keys 100", "keys"), ("region-failures 3", "region failures"), ("workload keys 0", "keys"),
+        ("flood n1", "flood"),
         ("settings stealPolicy often", "policy"), ("duration 10s\nseed 3", "already"),
     ])
     func errorsNameTheirLine(_ line: String, _ part: String) {

@@ -219,6 +219,12 @@ extension TabletReplica {
     ) {
         guard candidacy?.ballot == ballot else { return }
         highestSeen = max(highestSeen, held)
+        if candidacy!.isProbing, held < promised {
+            // What this node has promised is above what the voter holds: that owner's time is over, alive as the node may
+            // be. What is left of its lease phase 1 waits for.
+            context.mark(.probeOverruled)
+            return receiveProbed(ballot, from: voter, context: &context)
+        }
         let isNew = candidacy!.held[voter] != held
         candidacy!.held[voter] = held
         if isNew, !candidacy!.isProbing, hasReleased(held) { return ask(voter, context: &context) }

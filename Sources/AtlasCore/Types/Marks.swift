@@ -1,6 +1,6 @@
 /// Rare paths of the core. A test that is about one asserts that it passed through it; the simulator counts them.
 package enum Mark: UInt8, CaseIterable, Sendable {
-    case electionWon, electionLost, probeRefused, prepareLeased, prepareReleased, restartGrace
+    case electionWon, electionLost, probeRefused, probeOverruled, prepareLeased, prepareReleased, restartGrace
     case promiseChunked, promiseNeedsSnapshot, promiseGapFilled, promiseRuledOut, promiseOutOfOrder, recoveredSeal
     case acceptGap, acceptTooFarAhead, catchUpRun, retransmission, ownerReballot, slowPath, globalWaited
     case pipelineFull, orphanAnswered, orphanRetried, duplicateAnswered
