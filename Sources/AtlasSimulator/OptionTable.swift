@@ -128,6 +128,7 @@ extension OptionField {
         .init("limit", "runBytesMax", .int(\.limits.runBytesMax)),
         .init("limit", "followerInFlightMax", .int(\.limits.followerInFlightMax)),
         .init("limit", "slotsAheadMax", .int(\.limits.slotsAheadMax)),
+        .init("limit", "promiseGapMax", .int(\.limits.promiseGapMax)),
         .init("limit", "retainedEntriesMax", .int(\.limits.retainedEntriesMax)),
         .init("limit", "retainedBytesMax", .int(\.limits.retainedBytesMax)),
         .init("limit", "snapshotPartBytesMax", .int(\.limits.snapshotPartBytesMax)),

@@ -19,6 +19,9 @@ package struct Limits: Hashable, Sendable {
     package var followerInFlightMax = 1_024
     /// How far above what it holds a follower stores what arrives early, in slots.
     package var slotsAheadMax = 4_096
+    /// Slots that may lie between two entries of a promise; no voter leaves wider gaps (`slotsAheadMax`), and a candidate
+    /// would fill them all.
+    package var promiseGapMax = 1 << 20
     /// Applied entries that are kept for slow followers; beyond that they get a snapshot.
     package var retainedEntriesMax = 16_384
     package var retainedBytesMax = 64 << 20

@@ -172,6 +172,9 @@ extension TabletReplica {
         guard candidacy?.ballot == promise.ballot, !candidacy!.isProbing, !candidacy!.votes.contains(voter) else {
             return
         }
+        guard widestGap(in: promise, above: max(commitPoint, candidacy!.read[voter])) <= limits.promiseGapMax else {
+            return context.effects.append(.report("a promise with slots that cannot be: it does not count"))
+        }
         candidacy!.clock = max(candidacy!.clock, promise.clock)
         candidacy!.fresh.formUnion(promise.fresh)
         candidacy!.commitPoints[voter] = promise.commitPoint
@@ -187,6 +190,15 @@ extension TabletReplica {
         if quorums.isPrepareQuorum(candidacy!.votes) {
             becomeOwner(context: &context)
         }
+    }
+
+    private func widestGap(in promise: Promise, above: Slot) -> UInt64 {
+        var (last, widest) = (above, UInt64(0))
+        for entry in promise.entries where entry.slot > last {
+            widest = max(widest, entry.slot.rawValue - last.rawValue - 1)
+            last = entry.slot
+        }
+        return widest
     }
 
     private mutating func note(_ entry: Entry) {

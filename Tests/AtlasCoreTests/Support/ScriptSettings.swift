@@ -10,7 +10,7 @@ extension Limits {
             "followerInFlightMax": \.followerInFlightMax, "slotsAheadMax": \.slotsAheadMax,
             "retainedEntriesMax": \.retainedEntriesMax, "retainedBytesMax": \.retainedBytesMax,
             "snapshotPartBytesMax": \.snapshotPartBytesMax, "forwardedRequestsMax": \.forwardedRequestsMax,
-            "heartbeatChangesMax": \.heartbeatChangesMax,
+            "heartbeatChangesMax": \.heartbeatChangesMax, "promiseGapMax": \.promiseGapMax,
         ]
         guard let field = fields[name] else { throw ScriptError("no such limit: \(name)") }
         self[keyPath: field] = Int(try Notation.number(value))
