@@ -390,6 +390,7 @@ package final class World {
             note(
                 "\(name(number)) discards tablet \(config.tablet.rawValue % 1_000)@\(config.epoch), \(config.range), but for \(kept)"
             )
+            node.disk.truncate(config.key, through: .endOfEpoch)
             node.store.discard(config, keeping: node.core!.tablets.map(\.config))
         }
         guard !node.held.isEmpty else { return }

@@ -42,8 +42,9 @@ package enum Effect: Sendable {
     /// request ids knows nothing of what came with the snapshot.
     case installSnapshot(TabletKey, fetch: UInt64)
     case dropStagedSnapshot(TabletKey)
-    /// The tablet has left this node: its rows, state and config may go, but for what other tablets here hold. Not before
-    /// the token is durable, with which the log says so: otherwise a restart would begin the tablet anew.
+    /// An epoch that nobody needs any more: what the log has of it may go, and its rows, state and config, but for what
+    /// other tablets here hold. Not before the token is durable, with which the log says that the tablet has left, if it
+    /// has: otherwise a restart would begin the tablet anew.
     indirect case discard(TabletConfig, after: LogToken)
     /// A peer said what only another cluster, another config or a fault can say, or something else that a person should
     /// know. Nothing changed.

@@ -132,6 +132,9 @@ extension NodeCore {
 
     // MARK: - Out
 
+    /// Where nothing is under way, it is tried again after so many of the shortest retransmissions at most.
+    private static let pollsMax: UInt64 = 4
+
     /// Makes the next attempt of a request, if it is time.
     private mutating func advance(_ handle: RequestHandle) {
         guard var origin = context.requests.origins[handle] else { return }
@@ -147,12 +150,15 @@ extension NodeCore {
         origin.attempt += 1
         prepareAttempt(&origin)
         let retransmit = context.settings.retransmitMin
-        origin.backoff = min(max(origin.backoff * 2, retransmit / 4), retransmit * 4)
+        // In the end patient enough for whatever an attempt may become of: the answer to an attempt that another has
+        // followed may settle nothing.
+        let patience = max(context.settings.attemptLife, retransmit * Self.pollsMax)
+        origin.backoff = min(max(origin.backoff * 2, retransmit / 4), patience)
         let target = target(for: origin)
         if let target {
             origin.due = now + max(2 * context.liveness.retransmitTimeout(target), origin.backoff)
         } else {
-            origin.due = now + origin.backoff
+            origin.due = now + min(origin.backoff, retransmit * Self.pollsMax)
         }
         origin.sentTo = target
         origin.hint = nil
@@ -373,7 +379,8 @@ extension NodeCore {
         // Two nodes that point at each other must not be asked in turns as fast as they answer.
         let retransmit = context.settings.retransmitMin
         let pause = min(UInt64(origin.attempt) * retransmit / 16, 4 * retransmit)
-        origin.due = context.now.monotonic + (origin.hint != nil ? (origin.attempt <= 2 ? 0 : pause) : origin.backoff)
+        let poll = min(origin.backoff, retransmit * Self.pollsMax)
+        origin.due = context.now.monotonic + (origin.hint != nil ? (origin.attempt <= 2 ? 0 : pause) : poll)
         if case .written(let result, let receipt) = reply {
             origin.seenStamp = max(origin.seenStamp, receipt.stamp)
             if result == .expired {
@@ -431,7 +438,7 @@ extension NodeCore {
     func spansTablets(_ request: Request) -> Bool {
         guard case .read(let read) = request, read.version == nil, read.query != .timestamp else { return false }
         if case .get = read.query { return false }
-        guard tablets.count + directory.configs.count > 1 else { return false }
+        // What this node has not heard of is another tablet too.
         guard let config = config(holding: read.range.start) else { return true }
         return !config.range.includes(read.range)
     }

@@ -7,6 +7,11 @@ package struct RetiredTablet: Sendable {
     /// By successor: whether a quorum of its voters holds its state.
     var established: [Bool]
     var nextQuestion: UInt64
+
+    func follows(_ earlier: RetiredTablet) -> Bool {
+        let (own, other) = (replica.config, earlier.replica.config)
+        return own.epoch > other.epoch && own.range.overlaps(other.range)
+    }
 }
 
 /// Seals and what follows from them (consensus.md section 9).
@@ -129,11 +134,12 @@ extension NodeCore {
     }
 
     /// Whether nobody needs an ended epoch any more: not those that follow it, not those that lack its seal, and not this
-    /// node, if it had to start again.
+    /// node, if it had to start again. The latest one goes first: its state is what those before it have led to, and while
+    /// the store has not made it durable, their logs are the way to it.
     private func isDispensable(_ tablet: RetiredTablet) -> Bool {
         tablet.established.allSatisfy { $0 } && !tablet.replica.streams(context: context)
             && tablet.replica.config.range.isCovered(by: tablet.successors.map(\.range))
-            && tablets.allSatisfy(\.isStored)
+            && tablets.allSatisfy(\.isStored) && !retired.contains { $0.follows(tablet) }
     }
 
     /// Whoever has the state that an epoch begins with offers it to the other voters, until a quorum holds it: the node
@@ -152,17 +158,13 @@ extension NodeCore {
     }
 
     private mutating func discard(_ config: TabletConfig) {
-        guard index(of: config.tablet) == nil else {
-            context.effects.append(.truncateLog(config.tablet, epoch: config.epoch, through: .endOfEpoch))
-            return context.effects.append(.discard(config, after: 0))
-        }
+        guard index(of: config.tablet) == nil else { return context.effects.append(.discard(config, after: 0)) }
         ended[config.tablet] = max(ended[config.tablet] ?? 0, config.epoch)
         let token = context.append(
             LogRecord(kind: .snapshotMark, tablet: config.tablet, epoch: config.epoch, body: []),
             mustSync: true
         )
         context.effects.append(.discard(config, after: token))
-        context.effects.append(.truncateLog(config.tablet, epoch: config.epoch, through: .endOfEpoch))
     }
 
     /// A quorum of the voters of the new epoch has accepted something in it, and so holds the state that it begins with.
@@ -173,13 +175,16 @@ extension NodeCore {
         }
     }
 
-    /// Asks voters of a successor that this node does not hold how it is.
+    /// Asks voters of a successor that this node does not hold how it is, and offers them the state that it begins with:
+    /// this node may be the only one to have it, and the entries that led to it may be gone here.
     private mutating func askAfter(_ tablet: RetiredTablet) {
         for (place, config) in tablet.successors.enumerated() where !tablet.established[place] {
             guard index(of: config.key) == nil else { continue }
             let envelope = Envelope(tablet: config.tablet, epoch: config.epoch, message: .probe(ballot: .zero))
             for voter in config.voters where voter.node != node && !context.liveness.isSuspected(voter.node) {
                 context.send(.tablet(envelope), to: voter.node)
+                let offer = SnapshotOffer(config: ConfigBody(config: config), appliedSlot: .zero)
+                context.send(.snapshotOffer(offer), to: voter.node)
             }
         }
     }

@@ -141,8 +141,11 @@ package struct NodeRestoration: Sendable {
             parts[index].part.state = outcome.state
             return
         }
-        parts.remove(at: index)
+        let sealed = parts.remove(at: index).part
         for (body, state) in zip(outcome.writes.configs, outcome.writes.tablets) {
+            var body = body
+            // The node may have stopped before the config was in its log: the way here is known all the same.
+            body.chain = sealed.isStored ? [] : sealed.body?.links ?? []
             insert(Part(body: body, state: state, recovery: TabletRecovery(state: state)))
         }
         try replayEarly()

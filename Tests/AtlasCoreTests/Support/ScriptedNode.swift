@@ -382,6 +382,7 @@ struct ScriptedNode {
     /// Lets go of what has left, once the log holds all that is left of it.
     private mutating func discard() {
         for (config, token) in discarding where token <= durable {
+            truncated[config.key] = .endOfEpoch
             store.discard(config, keeping: core!.tablets.map(\.config))
         }
         discarding.removeAll { $0.after <= durable }
