@@ -22,6 +22,8 @@ final class SimulatedNode {
     var isSyncing = false
     var applying: [TabletID: [Entry]] = [:]
     var hasTurnEnd = false
+    /// When the one timer of the node rings, if it has only one.
+    var wakeDue = UInt64.max
     /// Frozen states that other nodes are fetching.
     var frozen: [(fetch: UInt64, snapshot: MemorySnapshot)] = []
     /// What has arrived of snapshots from other nodes.
@@ -84,6 +86,7 @@ final class SimulatedNode {
         isSyncing = false
         applying = [:]
         hasTurnEnd = false
+        wakeDue = .max
         frozen = []
         staged = [:]
         installing = [:]
