@@ -99,6 +99,7 @@ extension OptionField {
         .init("", "liveness-bound", .time(\.livenessBound)),
         .init("", "lost", .int(\.lostPermille)),
         .init("", "events-max", .int(\.eventsMax)),
+        .init("", "one-timer", .flag(\.hasOneTimer)),
     ]
 
     private static let settings: [OptionField] = [

@@ -31,6 +31,14 @@ struct SimulatedClient {
     }
 }
 
+/// Clients of another kind than the world's own, for experiments.
+protocol Workload: AnyObject {
+    /// It is this client's turn, as `Occurrence.client` said.
+    func act(_ client: Int, in world: World) throws(SimulationFailure)
+    /// A request that was fed to a node has its answer.
+    func take(_ reply: Reply, to handle: RequestHandle, in world: World) throws(SimulationFailure)
+}
+
 extension World {
     func makeClients() {
         for number in 0..<options.workload.clients {

@@ -25,6 +25,8 @@ final class SimulatedNode {
     var permits: [TabletID: UInt64] = [:]
     var applying: [TabletID: [Entry]] = [:]
     var hasTurnEnd = false
+    /// When the one timer of the node rings, if it has only one.
+    var wakeDue = UInt64.max
     /// Frozen states that other nodes are fetching.
     var frozen: [(fetch: UInt64, snapshot: MemorySnapshot)] = []
     /// What has arrived of snapshots from other nodes.
@@ -89,6 +91,7 @@ final class SimulatedNode {
         permits = [:]
         applying = [:]
         hasTurnEnd = false
+        wakeDue = .max
         frozen = []
         staged = [:]
         installing = [:]

@@ -21,6 +21,10 @@ package struct SimulationOptions: Sendable {
     package var livenessBound: UInt64 = 60 * second
     /// Thousandths of the nodes that stay dead when faults end, as far as every tablet keeps its quorums.
     package var lostPermille = 300
+    /// A node has one timer, set to the earliest wake that was asked for, as the server has. Without it each wake comes
+    /// that was ever asked for, earlier ones too, and each asks for the next: more than is needed, which the core must bear,
+    /// but in a long run of many tablets most events are such wakes.
+    package var hasOneTimer = false
     /// More events than this are taken for a loop that never ends.
     package var eventsMax = 5_000_000
     /// Faults that do not happen although they are due. All others stay as they are.

@@ -171,7 +171,7 @@ extension World {
         recorder.history.operations.last { $0.process == client }
     }
 
-    private func owners(of tablet: TabletID) -> [Int] {
+    func owners(of tablet: TabletID) -> [Int] {
         nodes.filter { node in
             node.core?.tablets.contains { $0.config.tablet == tablet && $0.isOwner } ?? false
         }.map(\.number)

@@ -61,6 +61,8 @@ package final class World {
     /// Scripted tests are asked about each message, with its sender and receiver, before the network is: whether it goes on.
     var gate: ((_ from: Int, _ to: Int, _ message: PeerMessage) -> Bool)?
     var operationsLeft: Int
+    /// Asks and takes answers in the place of the simulated clients, if there is one.
+    var workload: (any Workload)?
     /// Configs that operators have heard of.
     var initialConfigs: [TabletConfig] = []
     /// Configs that operators have asked for, which may still follow on the ones named: a request may have been held up.
@@ -249,13 +251,17 @@ package final class World {
         case .wake(let node, let life):
             if postpone(occurrence, node: node) { return }
             guard nodes[node].life == life, nodes[node].isUp else { return }
+            if options.hasOneTimer {
+                guard nodes[node].wakeDue <= now else { return }
+                nodes[node].wakeDue = .max
+            }
             try feed(node, .wake)
         case .flush(let node):
             try flush(node)
         case .start(let node):
             try start(node)
         case .client(let client):
-            try act(client)
+            if let workload { try workload.act(client, in: self) } else { try act(client) }
         case .timeout(let client, let attempt):
             try timeOut(client, attempt: attempt)
         case .fault(let fault, let random):
@@ -318,12 +324,15 @@ package final class World {
         if awaitsTurnEnd { endTurnSoon(number) }
     }
 
+    /// Nanoseconds that a turn takes at most.
+    static let turnMax: UInt64 = 200_000
+
     /// What arrives in the next moment belongs to the same turn.
     private func endTurnSoon(_ number: Int) {
         let node = nodes[number]
         guard !node.hasTurnEnd else { return }
         node.hasTurnEnd = true
-        schedule(.turnEnd(node: number, life: node.life), after: diskRandom.between(0, 200_000))
+        schedule(.turnEnd(node: number, life: node.life), after: diskRandom.between(0, Self.turnMax))
     }
 
     private func carryOut(_ effect: Effect, _ number: Int) throws(SimulationFailure) {
@@ -347,9 +356,14 @@ package final class World {
             followUps.append((number, .readFinished(handle, point, node.answer(point))))
         case .reply(let handle, let reply):
             note("\(name(number)) answers #\(handle): \(reply.summary)")
-            try take(reply, to: handle)
+            if let workload { try workload.take(reply, to: handle, in: self) } else { try take(reply, to: handle) }
         case .wake(let time):
-            schedule(.wake(node: number, life: node.life), at: node.clock.time(of: time))
+            let due = node.clock.time(of: time)
+            if options.hasOneTimer {
+                guard due < node.wakeDue else { break }
+                node.wakeDue = due
+            }
+            schedule(.wake(node: number, life: node.life), at: due)
         case .truncateLog(let tablet, let epoch, let slot):
             node.disk.truncate(TabletKey(tablet: tablet, epoch: epoch), through: slot)
         case .readSnapshot(let request, let receiver, let bytesMax):

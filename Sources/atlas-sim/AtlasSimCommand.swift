@@ -20,7 +20,8 @@ struct AtlasSimCommand: ParsableCommand {
             """,
         subcommands: [
             RunCommand.self, ReplayCommand.self, ShrinkCommand.self, ScenarioCommand.self, DeterminismCommand.self,
-            MutationsCommand.self, HashesCommand.self, MutationChildCommand.self, TrialCommand.self,
+            LatencyCommand.self, MutationsCommand.self, HashesCommand.self, MutationChildCommand.self,
+            TrialCommand.self,
         ]
     )
 
