@@ -134,6 +134,7 @@ extension SimulationOptions {
         options.drawWeather(&random)
         options.drawFaults(&random)
         options.drawWorkload(&random)
+        options.hasOneTimer = !random.chance(100)
         return options
     }
 
