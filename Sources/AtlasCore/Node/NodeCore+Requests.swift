@@ -36,7 +36,9 @@ extension NodeCore {
     }
 
     private func obstacle(to keys: [Key]) -> Refusal? {
-        guard let first = keys.first, let config = config(holding: first) else { return .noSuchTablet }
+        guard let first = keys.first else { return .noSuchTablet }
+        // Whoever has heard of the tablet will look at the keys.
+        guard let config = config(holding: first) else { return nil }
         return keys.count == 1 || keys.allSatisfy { config.range.contains($0) } ? nil : .crossesTablets
     }
 
@@ -233,7 +235,7 @@ extension NodeCore {
                 ?? directory.config(holding: start(of: origin.request))
             owner = config.flatMap { directory.owner(of: $0.key) }
         }
-        guard let config else { return nil }
+        guard let config else { return somebody(for: origin) }
         if case .read(let read) = origin.request, read.consistency != .consistent,
             let replica = replica(for: read.consistency, of: config)
         {
@@ -243,6 +245,12 @@ extension NodeCore {
         if config.voterIndex(of: node, incarnation: incarnation) != nil { return nil }
         // Some voter will know more; another one each time.
         let alive = config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node)
+        return alive.isEmpty ? nil : alive[Int(origin.attempt) % alive.count]
+    }
+
+    /// Where this node has not heard of the tablet: another node each time, until one has.
+    private func somebody(for origin: RequestTable.Origin) -> NodeID? {
+        let alive = context.liveness.others.filter { !$0.isSuspected }.map(\.node)
         return alive.isEmpty ? nil : alive[Int(origin.attempt) % alive.count]
     }
 
