@@ -345,15 +345,23 @@ extension World {
     }
 
     private func hasQuorums(without dead: Set<Int>) -> Bool {
-        judge.liveConfigs.allSatisfy { config in
-            var votes = VoteSet()
-            for (index, voter) in config.voters.enumerated() {
-                let node = voter.node.simulatedNumber
-                let isVoter = nodes[node].incarnation == voter.incarnation
-                if isVoter, !dead.contains(node), !judge.lacksState(node, config) { votes.insert(index) }
-            }
-            return config.quorums.isPrepareQuorum(votes) && config.quorums.isAcceptQuorum(votes)
-                && config.quorums.isGlobalMajority(votes)
+        let current = judge.currentConfigs
+        // A change that has been asked for may still come about.
+        let asked = askedConfigs.filter { from, _ in current.contains { $0.key == from } }.map(\.config)
+        return asked.allSatisfy { hasQuorums($0, without: dead, ofHolders: false) }
+            && judge.liveConfigs.allSatisfy { hasQuorums($0, without: dead, ofHolders: true) }
+    }
+
+    /// - Parameter ofHolders: of voters that hold the state that the epoch begins with.
+    private func hasQuorums(_ config: TabletConfig, without dead: Set<Int>, ofHolders: Bool) -> Bool {
+        var votes = VoteSet()
+        for (index, voter) in config.voters.enumerated() {
+            let node = voter.node.simulatedNumber
+            let isVoter = nodes[node].incarnation == voter.incarnation
+            guard isVoter, !dead.contains(node), !ofHolders || !judge.lacksState(node, config) else { continue }
+            votes.insert(index)
         }
+        return config.quorums.isPrepareQuorum(votes) && config.quorums.isAcceptQuorum(votes)
+            && config.quorums.isGlobalMajority(votes)
     }
 }

@@ -96,6 +96,8 @@ extension NodeCore {
             for config in refused.configs where needsState(of: config) {
                 beginFetch(config.key, from: sender)
             }
+            // A snapshot may have waited to hear of these.
+            beginInstalling()
         }
     }
 

@@ -179,12 +179,14 @@ extension NodeCore {
 
     mutating func tickFetches() {
         let now = context.now.monotonic
-        for index in fetches.indices.reversed() where !fetches[index].isComplete {
+        for index in fetches.indices.reversed() where !fetches[index].isInstalling {
             guard fetches[index].due <= now else {
                 context.wake(by: fetches[index].due)
                 continue
             }
-            if fetches[index].tries >= Self.fetchTriesMax {
+            if fetches[index].isComplete {
+                askWhatFollows(index)
+            } else if fetches[index].tries >= Self.fetchTriesMax {
                 context.effects.append(.dropStagedSnapshot(fetches[index].key))
                 fetches.remove(at: index)
             } else {
@@ -194,4 +196,18 @@ extension NodeCore {
     }
 
     private static let fetchTriesMax = 8
+
+    /// A complete snapshot may have to wait until this node hears what the rest of an ended epoch has become, of which it is
+    /// no voter: nobody tells it unless it asks. No epoch is as old as the one that it asks about.
+    private mutating func askWhatFollows(_ index: Int) {
+        fetches[index].due = context.now.monotonic + 4 * context.settings.heartbeatInterval
+        context.wake(by: fetches[index].due)
+        guard let range = fetches[index].body?.config.range else { return }
+        for config in tablets.map(\.config) where config.range.overlaps(range) && !isFollowed(config) {
+            let envelope = Envelope(tablet: config.tablet, epoch: 0, message: .probe(ballot: .zero))
+            for voter in config.voters where voter.node != node && !context.liveness.isSuspected(voter.node) {
+                context.send(.tablet(envelope), to: voter.node)
+            }
+        }
+    }
 }
