@@ -223,14 +223,8 @@ final class SimulatedNode {
 
     /// The next part of a snapshot, from a state that stays frozen while it is fetched.
     func part(for request: SnapshotRequest, bytesMax: Int) -> SnapshotPart? {
-        let snapshot: MemorySnapshot
-        if let known = frozen.first(where: { $0.fetch == request.fetch }) {
-            snapshot = known.snapshot
-        } else {
-            snapshot = store.snapshot()
-            frozen.append((request.fetch, snapshot))
-            if frozen.count > 4 { frozen.removeFirst() }
-        }
+        let held = frozen.first { $0.fetch == request.fetch }
+        let snapshot = held?.snapshot ?? store.snapshot()
         let known = core?.replica(request.tablet)?.body
         guard let state = (try? snapshot.tabletState(of: request.tablet.tablet)) ?? emptyState(of: request.tablet),
             state.epoch == request.tablet.epoch,
@@ -238,6 +232,11 @@ final class SimulatedNode {
                 $0.config.key == request.tablet ? $0 : nil
             }) ?? known
         else { return nil }
+        // What has nothing of the tablet is not kept: it may have come by the time that somebody asks again.
+        if held == nil {
+            frozen.append((request.fetch, snapshot))
+            if frozen.count > 4 { frozen.removeFirst() }
+        }
         let (rows, isLast) = snapshot.rows(in: body.config.range, after: request.after, bytesMax: bytesMax)
         return SnapshotPart(
             fetch: request.fetch,
@@ -250,8 +249,11 @@ final class SimulatedNode {
         )
     }
 
-    /// A tablet of which nothing has been applied has no row in the store.
+    /// A tablet that began empty, and of which nothing has been applied, has no row in the store.
     private func emptyState(of key: TabletKey) -> TabletState? {
-        core?.replica(key).map { _ in TabletState(tablet: key.tablet, epoch: key.epoch) }
+        guard let replica = core?.replica(key), replica.body.origin == nil, replica.applied.appliedSlot == .zero else {
+            return nil
+        }
+        return TabletState(tablet: key.tablet, epoch: key.epoch)
     }
 }
