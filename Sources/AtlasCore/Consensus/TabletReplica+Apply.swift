@@ -17,7 +17,7 @@ extension TabletReplica {
     /// Whether a snapshot may be put in the place of the state: nothing of this tablet is on its way into the store, nor are
     /// its successors about to begin with this very state.
     var mayBeReplaced: Bool {
-        applyingThrough == nil && !isInstalling && (!isSealed || mutated(.snapshotBesideSeal))
+        applyingThrough == nil && !isInstalling && !isSealed
     }
 
     /// The store holds everything up to `state`: answer the clients of those slots.
