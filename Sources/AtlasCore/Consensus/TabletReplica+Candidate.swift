@@ -192,6 +192,7 @@ extension TabletReplica {
         }
     }
 
+    /// How many slots lie at most between two neighbours of what a promise has above a slot.
     private func widestGap(in promise: Promise, above: Slot) -> UInt64 {
         var (last, widest) = (above, UInt64(0))
         for entry in promise.entries where entry.slot > last {

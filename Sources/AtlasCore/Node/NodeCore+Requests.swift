@@ -134,8 +134,8 @@ extension NodeCore {
 
     // MARK: - Out
 
-    /// Where nothing is under way, it is tried again after so many of the shortest retransmissions at most.
-    private static let pollsMax: UInt64 = 4
+    /// The longest pause between attempts of which nothing is under way, in nanoseconds.
+    private var pollMax: UInt64 { 4 * context.settings.retransmitMin }
 
     /// Makes the next attempt of a request, if it is time.
     private mutating func advance(_ handle: RequestHandle) {
@@ -151,16 +151,15 @@ extension NodeCore {
         origin.openExpiry = max(origin.openExpiry, origin.expiry)
         origin.attempt += 1
         prepareAttempt(&origin)
-        let retransmit = context.settings.retransmitMin
         // In the end patient enough for whatever an attempt may become of: the answer to an attempt that another has
         // followed may settle nothing.
-        let patience = max(context.settings.attemptLife, retransmit * Self.pollsMax)
-        origin.backoff = min(max(origin.backoff * 2, retransmit / 4), patience)
+        let patience = max(context.settings.attemptLife, pollMax)
+        origin.backoff = min(max(origin.backoff * 2, context.settings.retransmitMin / 4), patience)
         let target = target(for: origin)
         if let target {
             origin.due = now + max(2 * context.liveness.retransmitTimeout(target), origin.backoff)
         } else {
-            origin.due = now + min(origin.backoff, retransmit * Self.pollsMax)
+            origin.due = now + min(origin.backoff, pollMax)
         }
         origin.sentTo = target
         origin.hint = nil
@@ -235,7 +234,10 @@ extension NodeCore {
                 ?? directory.config(holding: start(of: origin.request))
             owner = config.flatMap { directory.owner(of: $0.key) }
         }
-        guard let config else { return somebody(for: origin) }
+        // Where this node has not heard of the tablet, somebody else may have.
+        guard let config else {
+            return inTurn(context.liveness.others.filter { !$0.isSuspected }.map(\.node), origin)
+        }
         if case .read(let read) = origin.request, read.consistency != .consistent,
             let replica = replica(for: read.consistency, of: config)
         {
@@ -243,15 +245,13 @@ extension NodeCore {
         }
         if let owner, owner != node, !context.liveness.isSuspected(owner) { return owner }
         if config.voterIndex(of: node, incarnation: incarnation) != nil { return nil }
-        // Some voter will know more; another one each time.
-        let alive = config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node)
-        return alive.isEmpty ? nil : alive[Int(origin.attempt) % alive.count]
+        // Some voter will know more.
+        return inTurn(config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node), origin)
     }
 
-    /// Where this node has not heard of the tablet: another node each time, until one has.
-    private func somebody(for origin: RequestTable.Origin) -> NodeID? {
-        let alive = context.liveness.others.filter { !$0.isSuspected }.map(\.node)
-        return alive.isEmpty ? nil : alive[Int(origin.attempt) % alive.count]
+    /// Another one with each attempt.
+    private func inTurn(_ nodes: [NodeID], _ origin: RequestTable.Origin) -> NodeID? {
+        nodes.isEmpty ? nil : nodes[Int(origin.attempt) % nodes.count]
     }
 
     /// The closest replica that a weak read may go to.
@@ -385,10 +385,8 @@ extension NodeCore {
         }
         origin.sentTo = nil
         // Two nodes that point at each other must not be asked in turns as fast as they answer.
-        let retransmit = context.settings.retransmitMin
-        let pause = min(UInt64(origin.attempt) * retransmit / 16, 4 * retransmit)
-        let poll = min(origin.backoff, retransmit * Self.pollsMax)
-        origin.due = context.now.monotonic + (origin.hint != nil ? (origin.attempt <= 2 ? 0 : pause) : poll)
+        let pause = origin.attempt <= 2 ? 0 : UInt64(origin.attempt) * context.settings.retransmitMin / 16
+        origin.due = context.now.monotonic + min(origin.hint != nil ? pause : origin.backoff, pollMax)
         if case .written(let result, let receipt) = reply {
             origin.seenStamp = max(origin.seenStamp, receipt.stamp)
             if result == .expired {

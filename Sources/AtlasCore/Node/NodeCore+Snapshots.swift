@@ -119,6 +119,7 @@ extension NodeCore {
         }
     }
 
+    /// Two snapshots of the same keys go into the store one after the other.
     private func isBeingInstalled(_ range: KeyRange) -> Bool {
         fetches.contains { $0.isInstalling && $0.body?.config.range.overlaps(range) ?? false }
     }
@@ -153,17 +154,9 @@ extension NodeCore {
         context.mark(.voterJoined)
         var body = body
         body.chain = []
-        context.append(body.record, mustSync: true)
-        var replica = TabletReplica(
-            body: body,
-            node: node,
-            limits: limits,
-            restored: RestoredTablet(applied: state)
-        )
-        replica.flushed = state.appliedSlot
-        replica.isStored = true
-        replica.watchOwner(context: &context)
-        insert(replica)
+        var restored = RestoredTablet(applied: state)
+        restored.isStored = true
+        instantiate(body, restored)
         beginInstalling()
     }
 

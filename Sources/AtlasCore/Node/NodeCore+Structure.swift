@@ -66,26 +66,20 @@ extension NodeCore {
                 as: config,
                 sealedAt: sealed.window[slot]?.stamp ?? sealed.applied.appliedTimestamp
             )
-            instantiate(body, state: state)
-            if isOwn, let new = self.index(of: config.key), seal.owner == node {
-                tablets[new].beginAsFirstOwner(context: &context)
-            }
+            instantiate(body, RestoredTablet(applied: state))
+            guard let new = self.index(of: config.key) else { preconditionFailure("it has just begun") }
+            tablets[new].offerDue = context.now.monotonic + 4 * context.settings.heartbeatInterval
+            context.wake(by: tablets[new].offerDue)
+            if isOwn, seal.owner == node { tablets[new].beginAsFirstOwner(context: &context) }
         }
         // What was fetched of the successors meanwhile waited for this, and may be of no use any more.
         beginInstalling()
     }
 
     /// A tablet begins to live here. Whatever is said in its name later is in the log behind its config.
-    private mutating func instantiate(_ body: ConfigBody, state: TabletState) {
+    mutating func instantiate(_ body: ConfigBody, _ restored: RestoredTablet) {
         context.append(body.record, mustSync: true)
-        var replica = TabletReplica(
-            body: body,
-            node: node,
-            limits: limits,
-            restored: RestoredTablet(applied: state)
-        )
-        replica.offerDue = context.now.monotonic + 4 * context.settings.heartbeatInterval
-        context.wake(by: replica.offerDue)
+        var replica = TabletReplica(body: body, node: node, limits: limits, restored: restored)
         replica.watchOwner(context: &context)
         insert(replica)
     }
