@@ -221,11 +221,14 @@ extension World {
     /// Whether a quorum for every tablet remains without a node, also if a change that has been asked for comes about, and
     /// all that was chosen is on disks of others.
     private func survivesWipe(of node: Int) -> Bool {
+        judge.currentConfigs.allSatisfy { hasQuorums($0, without: node) && judge.survivesLoss(of: node, in: $0) }
+            && pendingConfigs.allSatisfy { hasQuorums($0, without: node) }
+    }
+
+    /// What changes that have been asked for may still come to.
+    private var pendingConfigs: [TabletConfig] {
         let current = judge.currentConfigs
-        return current.allSatisfy { hasQuorums($0, without: node) && judge.survivesLoss(of: node, in: $0) }
-            && askedConfigs.allSatisfy { from, config in
-                !current.contains { $0.key == from } || hasQuorums(config, without: node)
-            }
+        return askedConfigs.filter { from, _ in current.contains { $0.key == from } }.map(\.config)
     }
 
     private func hasQuorums(_ config: TabletConfig, without node: Int) -> Bool {
@@ -345,10 +348,7 @@ extension World {
     }
 
     private func hasQuorums(without dead: Set<Int>) -> Bool {
-        let current = judge.currentConfigs
-        // A change that has been asked for may still come about.
-        let asked = askedConfigs.filter { from, _ in current.contains { $0.key == from } }.map(\.config)
-        return asked.allSatisfy { hasQuorums($0, without: dead, ofHolders: false) }
+        pendingConfigs.allSatisfy { hasQuorums($0, without: dead, ofHolders: false) }
             && judge.liveConfigs.allSatisfy { hasQuorums($0, without: dead, ofHolders: true) }
     }
 

@@ -127,16 +127,15 @@ struct Judge {
         try require(core.clock >= clocks[number], "clock", "n\(number + 1)'s clock went back")
         clocks[number] = core.clock
         let after = core.positions
-        for position in after { owners.note(number, position) }
+        for position in after { owners.set(number, position.key, position.owned) }
         for (place, before) in before.enumerated() {
             // Most steps change no tablet's place.
             let isInPlace = place < after.count && after[place].key == before.key
             guard let after = isInPlace ? after[place] : after.first(where: { $0.key == before.key }) else {
-                owners.remove(number, before.key)
+                owners.set(number, before.key, nil)
                 continue
             }
             try checkProgress(number, from: before, to: after)
-            if after.owned == nil { owners.remove(number, before.key) }
             if after.closed > before.closed {
                 try closed.noteClaim(after.key, through: after.closed, at: after.applied)
             }

@@ -2,43 +2,33 @@ internal import AtlasCore
 
 /// Who takes itself for the owner of what.
 struct OwnerLedger {
-    private var owners: [TabletKey: [(node: Int, ballot: Ballot)]] = [:]
+    /// By tablet: nodes, with the ballots under which they own it.
+    private var owners: [TabletKey: [Int: Ballot]] = [:]
 
-    mutating func note(_ node: Int, _ position: ReplicaPosition) {
-        guard let ballot = position.owned else { return }
-        var known = owners[position.key] ?? []
-        if let index = known.firstIndex(where: { $0.node == node }) {
-            guard known[index].ballot != ballot else { return }
-            known.remove(at: index)
-        }
-        known.append((node, ballot))
-        owners[position.key] = known
-    }
-
-    mutating func remove(_ node: Int, _ key: TabletKey) {
-        guard owners[key]?.contains(where: { $0.node == node }) ?? false else { return }
-        owners[key]!.removeAll { $0.node == node }
+    /// - Parameter ballot: `nil` if the node owns the tablet no more.
+    mutating func set(_ node: Int, _ key: TabletKey, _ ballot: Ballot?) {
+        // Most steps change no owner.
+        if owners[key]?[node] != ballot { owners[key, default: [:]][node] = ballot }
     }
 
     mutating func remove(_ node: Int) {
-        for key in owners.keys { remove(node, key) }
+        for key in owners.keys { set(node, key, nil) }
     }
 
     var nodes: [Int] {
-        Set(owners.values.flatMap { $0.map(\.node) }).sorted()
+        Set(owners.values.flatMap(\.keys)).sorted()
     }
 
     /// Owners that others have followed, and that may not know of it.
     var deposed: [(key: TabletKey, node: Int)] {
-        owners.flatMap { key, owners -> [(key: TabletKey, node: Int)] in
-            guard owners.count > 1, let latest = owners.map(\.ballot).max() else { return [] }
-            return owners.filter { $0.ballot < latest }.map { (key, $0.node) }
-        }.sorted { ($0.key, $0.node) < ($1.key, $1.node) }
+        let rivals = owners.filter { $0.value.count > 1 }
+        return rivals.flatMap { key, owners in owners.keys.filter { isDeposed($0, key) }.map { (key, $0) } }
+            .sorted { ($0.key, $0.node) < ($1.key, $1.node) }
     }
 
     func isDeposed(_ node: Int, _ key: TabletKey) -> Bool {
-        guard let known = owners[key], let own = known.first(where: { $0.node == node }) else { return false }
-        return known.contains { $0.ballot > own.ballot }
+        guard let owners = owners[key], let own = owners[node] else { return false }
+        return owners.values.contains { $0 > own }
     }
 }
 

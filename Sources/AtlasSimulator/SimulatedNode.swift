@@ -36,12 +36,6 @@ final class SimulatedNode {
     var id: NodeID { NodeID(simulated: number) }
     var isUp: Bool { core != nil }
 
-    /// The epoch of a tablet that runs here.
-    func key(of tablet: TabletID) -> TabletKey? {
-        guard let index = core?.tablets.firstIndex(where: { $0.config.tablet == tablet }) else { return nil }
-        return core?.tablets[index].key
-    }
-
     static let retryWindow: UInt64 = 60_000
     let machine = StateMachine(retryWindowMilliseconds: SimulatedNode.retryWindow)
 

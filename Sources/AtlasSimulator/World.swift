@@ -344,7 +344,8 @@ package final class World {
         case .send(let message, let receiver, let token):
             node.held.append((token, receiver, message))
         case .apply(let tablet, let entries):
-            if let key = node.key(of: tablet) { try judge.noteCommitted(entries, key) }
+            let position = node.core!.positions.first { $0.key.tablet == tablet }
+            if let position { try judge.noteCommitted(entries, position.key) }
             node.applying[tablet] = entries
             var latency = diskRandom.between(0, 2 * options.disk.applyLatency)
             if !faultsEnded, diskRandom.chance(options.disk.slowApplyPermille) {
