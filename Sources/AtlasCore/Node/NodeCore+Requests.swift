@@ -42,7 +42,7 @@ extension NodeCore {
         return keys.count == 1 || keys.allSatisfy { config.range.contains($0) } ? nil : .crossesTablets
     }
 
-    private func config(holding key: Key) -> TabletConfig? {
+    func config(holding key: Key) -> TabletConfig? {
         index(holding: key).map { tablets[$0].config } ?? directory.config(holding: key)
     }
 
@@ -138,7 +138,7 @@ extension NodeCore {
     private var pollMax: UInt64 { 4 * context.settings.retransmitMin }
 
     /// Makes the next attempt of a request, if it is time.
-    private mutating func advance(_ handle: RequestHandle) {
+    mutating func advance(_ handle: RequestHandle) {
         guard var origin = context.requests.origins[handle] else { return }
         let now = context.now.monotonic
         guard origin.request.deadline > now else { return giveUp(handle, origin) }
@@ -402,7 +402,7 @@ extension NodeCore {
         advance(handle)
     }
 
-    private mutating func finish(_ handle: RequestHandle, _ reply: Reply) {
+    mutating func finish(_ handle: RequestHandle, _ reply: Reply) {
         guard let origin = context.requests.origins.removeValue(forKey: handle) else { return }
         if let parent = origin.parent { return takeTime(reply, for: parent) }
         context.effects.append(.reply(handle, trimmed(reply, to: origin.request)))
@@ -437,78 +437,6 @@ extension NodeCore {
         if serveHere(handle, request, origin: forwarded.originRegion) { return }
         guard place(of: request) != nil else { return context.refuse(handle, .noSuchTablet) }
         context.refuse(handle, .notOwner(presumed: hint(for: request)))
-    }
-
-    // MARK: - Scans over several tablets
-
-    func spansTablets(_ request: Request) -> Bool {
-        guard case .read(let read) = request, read.version == nil, read.query != .timestamp else { return false }
-        if case .get = read.query { return false }
-        // What this node has not heard of is another tablet too.
-        guard let config = config(holding: read.range.start) else { return true }
-        return !config.range.includes(read.range)
-    }
-
-    /// A weak scan over tablets that are all here is served at the highest version that all of them have closed.
-    private mutating func versionForAll(_ request: Request) -> Request? {
-        guard spansTablets(request), case .read(var read) = request, read.consistency != .consistent else { return nil }
-        var version = Timestamp.max
-        var cursor: Key? = read.range.start
-        while let key = cursor, read.range.end.map({ key < $0 }) ?? true {
-            guard let index = index(holding: key) else { return nil }
-            version = min(version, tablets[index].closedTimestamp(context: context))
-            cursor = tablets[index].config.range.end
-        }
-        guard version >= read.minVersion else { return nil }
-        read.version = version
-        return .read(read)
-    }
-
-    /// A consistent scan is served at a version at or above everything that any of its tablets has acknowledged: their
-    /// owners are asked one after the other for their time.
-    private mutating func askTime(for parent: RequestHandle, at cursor: Key, deadline: UInt64) {
-        let handle = context.requests.makeHandle()
-        let range = KeyRange(start: cursor, end: cursor.successor)
-        let read = ReadRequest(range: range, deadline: deadline, query: .timestamp)
-        var origin = RequestTable.Origin(request: .read(read), due: context.now.monotonic)
-        origin.parent = parent
-        context.requests.origins[handle] = origin
-        advance(handle)
-    }
-
-    private mutating func takeTime(_ reply: Reply, for parent: RequestHandle) {
-        guard var origin = context.requests.origins[parent], let gathering = origin.gathering,
-            case .read(var read) = origin.request
-        else { return }
-        guard case .read(.timestamp(let time), let receipt) = reply else { return finish(parent, reply) }
-        let highest = max(gathering.highest, time)
-        origin.due = context.now.monotonic
-        if let next = receipt.range.end, read.range.end.map({ next < $0 }) ?? true {
-            origin.gathering = (next, highest)
-        } else {
-            origin.gathering = nil
-            read.version = highest
-            read.mergesClock = true
-            read.consistency = .consistent
-            origin.request = .read(read)
-        }
-        context.requests.origins[parent] = origin
-        advance(parent)
-    }
-
-    /// A page ends where its tablet does; the client goes on behind it.
-    private func trimmed(_ reply: Reply, to request: Request) -> Reply {
-        guard case .read(.page(var page), let receipt) = reply, case .read(let read) = request,
-            case .scan(let scan) = read.query
-        else { return reply }
-        if scan.reverse {
-            let rest = KeyRange(start: read.range.start, end: page.rest?.end ?? receipt.range.start)
-            page.rest = rest.isEmpty || rest.end == Key([]) ? nil : rest
-        } else if let next = page.rest?.start ?? receipt.range.end {
-            let rest = KeyRange(start: next, end: read.range.end)
-            page.rest = rest.isEmpty ? nil : rest
-        }
-        return .read(.page(page), receipt)
     }
 }
 
