@@ -179,6 +179,11 @@ struct CodecTests {
         config.localThresholdPermille = 1001
         #expect(throws: CodecError.self) { try TabletConfig(decoding: config.encoded()) }
         config.localThresholdPermille = 0
+        config.epoch = ByteReader.epochMax - 1
+        #expect(throws: Never.self) { try TabletConfig(decoding: config.encoded()) }
+        config.epoch += 1
+        #expect(throws: CodecError.self) { try TabletConfig(decoding: config.encoded()) }
+        config.epoch = 1
         config.voters[1].node = config.voters[0].node
         #expect(throws: CodecError.self) { try TabletConfig(decoding: config.encoded()) }
         config.voters = []

@@ -128,7 +128,7 @@ extension ByteReader {
     }
 
     /// Epochs from outside are below this, so that counting on from them never overflows.
-    static let epochMax: UInt64 = 1 << 62
+    package static let epochMax: UInt64 = 1 << 62
 
     package mutating func readEpoch() throws(CodecError) -> UInt64 {
         let epoch = try readUInt64()

@@ -270,7 +270,8 @@ extension Notation {
     }
 
     static func text(_ range: KeyRange) -> String {
-        "\(range.start)..\(range.end.map { "\($0)" } ?? "")"
+        // A transcript is a text: the successor of a key ends with a zero byte.
+        "\(range.start)..\(range.end.map { "\($0)" } ?? "")".replacing("\0", with: "\\0")
     }
 
     static func text(_ config: TabletConfig) -> String {

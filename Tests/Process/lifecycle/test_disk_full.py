@@ -62,6 +62,11 @@ class Contents:
         # Deletes whose outcome is not known.
         self.uncertain: dict[bytes, int] = {}
 
+    def write(self, client: Client, count: int) -> None:
+        for number in range(count):
+            key = b"%d" % number
+            self.versions[key] = client.put(key, os.urandom(VALUE_SIZE)).version
+
     def write_until_refused(self, client: Client, count: int = 10_000) -> Failure:
         """Values that cannot be compressed, until the server takes no more."""
         for number in range(count):
@@ -184,8 +189,7 @@ def test_filled_by_somebody_else(disk: Path, server: Server) -> None:
     foreign = disk / "foreign"
     with server.channel() as channel:
         client = Client(channel)
-        for number in range(50):
-            contents.versions[b"%d" % number] = client.put(b"%d" % number, os.urandom(VALUE_SIZE)).version
+        contents.write(client, 50)
         for _ in range(3):
             occupy(foreign, leaving=RESERVE // 2)
             check_refusal(contents.write_until_refused(client))
@@ -207,8 +211,7 @@ def test_not_a_byte_left(disk: Path, server: Server, how: str) -> None:
     foreign = disk / "foreign"
     with server.channel() as channel:
         client = Client(channel)
-        for number in range(50):
-            contents.versions[b"%d" % number] = client.put(b"%d" % number, os.urandom(VALUE_SIZE)).version
+        contents.write(client, 50)
         occupy(foreign, leaving=0)
         time.sleep(NOTICE_SECONDS)
         check_refusal(contents.write_until_refused(client))
@@ -250,8 +253,7 @@ def test_not_even_ballast(disk: Path, server: Server) -> None:
     foreign = disk / "foreign"
     with server.channel() as channel:
         client = Client(channel)
-        for number in range(50):
-            contents.versions[b"%d" % number] = client.put(b"%d" % number, os.urandom(VALUE_SIZE)).version
+        contents.write(client, 50)
     server.kill()
     (disk / "data" / "ballast").unlink()
     occupy(foreign, leaving=0)
@@ -268,8 +270,7 @@ def test_a_flush_that_had_no_space_is_made_up_for(disk: Path, server: Server) ->
     foreign = disk / "foreign"
     with server.channel() as channel:
         client = Client(channel)
-        for number in range(50):
-            contents.versions[b"%d" % number] = client.put(b"%d" % number, os.urandom(VALUE_SIZE)).version
+        contents.write(client, 50)
         occupy(foreign, leaving=0)
         with fails("RESOURCE_EXHAUSTED", "DISK_FULL"):
             client.admin.Flush(admin_pb2.FlushRequest(), timeout=30)
