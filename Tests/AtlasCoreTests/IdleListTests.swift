@@ -54,21 +54,28 @@ struct IdleListTests {
     @Test func nonsenseIsIgnored() {
         var receiver = IdleListReceiver()
         let change = IdleUpdate.Change(tablet: first, slot: slot(1))
-        for (from, to, count) in [(1, 2, 1), (0, 2, 1), (0, 0, 1)] as [(UInt64, UInt64, Int)] {
-            let changes = Array(repeating: change, count: count)
-            receiver.receive(IdleUpdate(from: from, to: to, changes: changes, closed: stamp(9)))
-            #expect(receiver.generation == 0 && receiver.closed(first, applied: slot(9)) == .zero)
-        }
+        receiver.receive(IdleUpdate(list: 0, from: 1, changes: [change], closed: stamp(9)))
+        #expect(receiver.generation == 0 && receiver.closed(first, applied: slot(9)) == .zero)
+        receiver.receive(IdleUpdate(list: 4, from: 4, changes: [change], closed: stamp(9)))
+        #expect(receiver.generation == 5 && receiver.closed(first, applied: slot(9)) == stamp(9))
+        let other = IdleUpdate.Change(tablet: second, slot: slot(1))
+        receiver.receive(IdleUpdate(list: 3, from: 5, changes: [other], closed: stamp(10)))
+        #expect(receiver.generation == 5 && receiver.closed(second, applied: slot(9)) == .zero, "of an earlier list")
         var sender = IdleListSender()
         sender.insert(first, slot: slot(1))
         sender.acknowledge(2)
         #expect(sender.acknowledged == 0, "of what has not been said")
         #expect(sender.reset() == [first])
-        #expect(sender.generation == 0 && sender.tablets.isEmpty)
+        #expect(sender.tablets.isEmpty)
+        sender.acknowledge(1)
+        sender.insert(second, slot: slot(1))
+        let anew = sender.update(closed: stamp(9), changesMax: 10)
+        #expect(anew.list == 1 && anew.from == 1 && anew.changes.count == 1, "no number is used twice")
     }
 
-    /// Heartbeats and their replies are lost, repeated and late; the receiver never holds a tablet as idle that was not
-    /// so when the closed timestamp was stated, and has the list once everything arrives.
+    /// Heartbeats and their replies are lost, repeated and late, and the receiver starts again, of which the sender hears
+    /// later; the receiver never holds a tablet as idle that was not so, at that slot, when the closed timestamp was
+    /// stated, and has the list once everything arrives.
     @Test(arguments: 0..<40)
     func agreesInTheEnd(seed: Int) {
         var random = Random(seed: UInt64(seed))
@@ -79,10 +86,18 @@ struct IdleListTests {
         var stated: [Timestamp: [UInt64: UInt64]] = [.zero: [:]]
         var updates: [IdleUpdate] = []
         var replies: [UInt64] = []
+        var hasRestarted = false
+        func relist(_ step: UInt64) {
+            hasRestarted = false
+            for tablet in sender.reset() {
+                listed[tablet.tablet.rawValue] = step
+                sender.insert(tablet, slot: slot(step))
+            }
+        }
         func key(_ number: UInt64) -> TabletKey { TabletKey(tablet: TabletID(rawValue: number), epoch: 1) }
         for step in 1...300 as ClosedRange<UInt64> {
             let number = UInt64(random.below(6))
-            switch random.below(5) {
+            switch random.below(60) / 10 {
             case 0:
                 if listed[number] == nil { listed[number] = step }
                 sender.insert(key(number), slot: slot(step))
@@ -95,15 +110,22 @@ struct IdleListTests {
             case 3 where !updates.isEmpty:
                 receiver.receive(updates[random.below(updates.count)])
                 replies.append(receiver.generation)
-            default:
+            case 4:
                 if !replies.isEmpty { sender.acknowledge(replies[random.below(replies.count)]) }
+            default:
+                guard random.chance(20) || hasRestarted else { continue }
+                if hasRestarted { relist(step) } else { (receiver, hasRestarted) = (IdleListReceiver(), true) }
             }
             for number in 0..<6 as Range<UInt64> {
                 let closed = receiver.closed(key(number), applied: slot(.max / 4))
                 guard closed > .zero else { continue }
-                #expect(stated[closed]?[number] != nil, "\(number) at \(closed.milliseconds)")
+                let since = stated[closed]?[number]
+                #expect(since != nil, "\(number) at \(closed.milliseconds)")
+                let before = slot((since ?? 1) - 1)
+                #expect(receiver.closed(key(number), applied: before) == .zero, "\(number) at \(closed.milliseconds)")
             }
         }
+        if hasRestarted { relist(301) }
         while sender.acknowledged < sender.generation {
             receiver.receive(sender.update(closed: stamp(1_000), changesMax: 3))
             sender.acknowledge(receiver.generation)

@@ -74,8 +74,8 @@ struct PeerCodecTests {
             )
         }
         let idle = IdleUpdate(
+            list: 0,
             from: 0,
-            to: 0,
             changes: several(IdleUpdate.Change(tablet: tablet, slot: nil)),
             closed: .zero
         )

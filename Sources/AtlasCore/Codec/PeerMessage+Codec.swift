@@ -130,16 +130,22 @@ extension RegionDistance: BinaryForm {
 }
 
 extension IdleUpdate {
+    /// Generations from outside are at most this, so that counting on from them never overflows.
+    private static let generationMax: UInt64 = 1 << 62
+
     func encode(into writer: inout ByteWriter) {
+        writer.write(list)
         writer.write(from)
-        writer.write(to)
         writer.write(all: changes)
         writer.write(closed.rawValue)
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
+        list = try reader.readUInt64()
         from = try reader.readUInt64()
-        to = try reader.readUInt64()
+        guard list <= Self.generationMax, from <= Self.generationMax else {
+            throw .invalid("a generation out of range")
+        }
         changes = try reader.readAll()
         closed = try reader.readTimestamp()
     }

@@ -1,6 +1,11 @@
 /// The tablets of one owner that are idle at one other node: on its list each is covered by the closed timestamp of the
 /// owner's heartbeats, which say nothing more about it. Only changes to the list travel, numbered by generations.
+///
+/// No generation is used twice. When the other side has started again a new list begins where the last one ended, so that
+/// heartbeats and acknowledgements of the old one, which may still be under way, are not taken for the new one's.
 struct IdleListSender: Sendable {
+    /// With this generation the list began, empty.
+    private var list: UInt64 = 0
     private(set) var generation: UInt64 = 0
     private(set) var acknowledged: UInt64 = 0
     /// Sorted.
@@ -37,15 +42,19 @@ struct IdleListSender: Sendable {
     /// The other side has lost its list.
     /// - Returns: the tablets that were on it; they may be put on it anew.
     mutating func reset() -> [TabletKey] {
-        defer { self = IdleListSender() }
+        let last = generation
+        defer {
+            self = IdleListSender()
+            (list, generation, acknowledged) = (last, last, last)
+        }
         return tablets
     }
 
     func update(closed: Timestamp, changesMax: Int) -> IdleUpdate {
         let sent = Array(changes.prefix(changesMax))
         return IdleUpdate(
+            list: list,
             from: acknowledged,
-            to: acknowledged + UInt64(sent.count),
             changes: sent,
             closed: sent.count == changes.count ? closed : .zero
         )
@@ -54,15 +63,18 @@ struct IdleListSender: Sendable {
 
 /// The other end of an `IdleListSender`.
 struct IdleListReceiver: Sendable {
+    private var list: UInt64 = 0
     private(set) var generation: UInt64 = 0
     /// Sorted by tablet.
     private var slots: [(tablet: TabletKey, slot: Slot)] = []
     private var closed = Timestamp.zero
 
     mutating func receive(_ update: IdleUpdate) {
-        guard update.from <= generation, generation <= update.to,
-            update.to - update.from == UInt64(update.changes.count)
-        else { return }
+        if update.list > list {
+            self = IdleListReceiver()
+            (list, generation) = (update.list, update.list)
+        }
+        guard update.list == list, update.from <= generation, generation <= update.to else { return }
         if generation != update.to { closed = .zero }
         for change in update.changes.dropFirst(Int(generation - update.from)) {
             let index = slots.lowerBound { $0.tablet < change.tablet }

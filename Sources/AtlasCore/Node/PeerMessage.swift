@@ -64,17 +64,19 @@ package struct IdleUpdate: Hashable, Sendable {
         }
     }
 
-    /// The changes lead from this generation of the list …
+    /// The generation with which the list began, empty. A later list has a higher one.
+    package var list: UInt64
+    /// The changes lead on from this generation, one each.
     package var from: UInt64
-    /// … to this one.
-    package var to: UInt64
     package var changes: [Change]
     /// Holds for each tablet on the list of generation `to`.
     package var closed: Timestamp
 
-    package init(from: UInt64, to: UInt64, changes: [Change], closed: Timestamp) {
+    package var to: UInt64 { from + UInt64(changes.count) }
+
+    package init(list: UInt64, from: UInt64, changes: [Change], closed: Timestamp) {
+        self.list = list
         self.from = from
-        self.to = to
         self.changes = changes
         self.closed = closed
     }

@@ -215,7 +215,12 @@ struct PeerGenerator {
 
     private mutating func heartbeat() -> Heartbeat {
         let changes = several { IdleUpdate.Change(tablet: $0.tabletKey(), slot: $0.maybe { $0.anySlot() }) }
-        let idle = IdleUpdate(from: random.number(), to: random.number(), changes: changes, closed: anyStamp())
+        let idle = IdleUpdate(
+            list: random.number() >> 2,
+            from: random.number() >> 2,
+            changes: changes,
+            closed: anyStamp()
+        )
         return Heartbeat(
             session: random.next(),
             sequence: random.number(),

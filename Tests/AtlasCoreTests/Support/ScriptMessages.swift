@@ -182,6 +182,7 @@ extension Notation {
                 " \(text(change.tablet))" + (change.slot.map { "=\($0.rawValue)" } ?? "-")
             }
             return "heartbeat \(heartbeat.sequence) clock \(text(heartbeat.clock))"
+                + (idle.list == 0 ? "" : " list \(idle.list)")
                 + (idle.to == 0 ? "" : " from \(idle.from) to \(idle.to)")
                 + (idle.closed == .zero ? "" : " closed \(text(idle.closed))") + changes.joined()
         case .heartbeatReply(let reply):
@@ -280,7 +281,8 @@ extension Notation {
     private static func heartbeat(_ words: inout Words) throws -> Heartbeat {
         let sequence = try words.next(number)
         let clock = try words.required("clock", stamp)
-        let from = try words.value("from", number) ?? 0
+        let list = try words.value("list", number) ?? 0
+        let from = try words.value("from", number) ?? list
         let to = try words.value("to", number) ?? from
         let closed = try words.value("closed", stamp) ?? .zero
         let changes = try words.all { text -> IdleUpdate.Change in
@@ -288,7 +290,8 @@ extension Notation {
             let (key, slot) = try pair(text, "=")
             return IdleUpdate.Change(tablet: try tablet(key), slot: try self.slot(slot))
         }
-        let idle = IdleUpdate(from: from, to: to, changes: changes, closed: closed)
+        guard to - from == changes.count else { throw ScriptError("a change for each generation") }
+        let idle = IdleUpdate(list: list, from: from, changes: changes, closed: closed)
         return Heartbeat(session: 0, sequence: sequence, clock: clock, distances: [], idle: idle)
     }
 
