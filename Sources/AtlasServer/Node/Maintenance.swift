@@ -50,7 +50,7 @@ final class Maintenance: Sendable {
 
     /// - Parameter flushNow: what a restart applied is not to be applied again by the next one: crashes must not add up.
     func start(shard: Shard, flushNow: Bool) {
-        if flushNow { inBackground("flush") { try $0.flush(shard: shard) } }
+        if flushNow { inBackground("flush") { try $0.flushAtStart(shard: shard) } }
         let check = loop.scheduleRepeatedTask(
             initialDelay: Self.flushCheckInterval,
             delay: Self.flushCheckInterval
@@ -89,6 +89,18 @@ final class Maintenance: Sendable {
             return states
         }
         for state in states { shard.submit(.event(.flushed(state))) }
+    }
+
+    /// A store that could be opened with the last of the space takes no entries when this flush finds none, not even
+    /// those that a new owner has to see applied before anything can be read.
+    private func flushAtStart(shard: Shard) throws {
+        do {
+            try flush(shard: shard)
+        } catch StoreError.diskFull(let what) {
+            guard ballast.release() else { throw StoreError.diskFull(what) }
+            logger.warning("the disk is full, the ballast is given up", metadata: ["error": "\(what)"])
+            try flush(shard: shard)
+        }
     }
 
     private func fillBallast() {
