@@ -147,6 +147,7 @@ extension OptionField {
         .init("disk", "slowPermille", .int(\.disk.slowPermille)),
         .init("disk", "applyLatency", .time(\.disk.applyLatency)),
         .init("disk", "slowApplyPermille", .int(\.disk.slowApplyPermille)),
+        .init("disk", "lostSnapshotPermille", .int(\.disk.lostSnapshotPermille)),
         .init("disk", "flushInterval", .time(\.disk.flushInterval)),
         .init("clocks", "offsetMax", .number(\.clocks.offsetMax)),
         .init("clocks", "driftPermille", .int(\.clocks.driftPermille)),

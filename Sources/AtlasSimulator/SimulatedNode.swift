@@ -32,6 +32,8 @@ final class SimulatedNode {
     /// What has arrived of snapshots from other nodes.
     var staged: [TabletID: (fetch: UInt64, parts: [SnapshotPart])] = [:]
     var installing: [TabletID: UInt64] = [:]
+    /// Fetches of which a part found no space.
+    var lostFetches: Set<UInt64> = []
 
     var id: NodeID { NodeID(simulated: number) }
     var isUp: Bool { core != nil }
@@ -89,6 +91,7 @@ final class SimulatedNode {
         frozen = []
         staged = [:]
         installing = [:]
+        lostFetches = []
         return late
     }
 
@@ -128,9 +131,9 @@ final class SimulatedNode {
             restoration.restore(state, body: try store.tabletConfig(of: state.tablet))
         }
         blindFilter()
-        for record in disk.durable where record.kind == .snapshotMark { try restoration.replay(record) }
-        for record in disk.durable where record.kind != .entries { try restoration.replay(record) }
-        for record in disk.durable where record.kind == .entries { try restoration.noteStatement(of: record) }
+        for record in disk.durable {
+            if record.kind == .entries { try restoration.noteStatement(of: record) } else { try restoration.replay(record) }
+        }
         for record in disk.durable where record.kind == .entries {
             try restoration.replay(record)
             try drain(&restoration, random: &random, applied: applied)

@@ -61,6 +61,8 @@ package struct DiskOptions: Sendable {
     package var applyLatency: UInt64 = 20_000
     /// Thousandths of applies that take up to two seconds.
     package var slowApplyPermille = 0
+    /// Thousandths of the parts of snapshots for which there is no space, and of the snapshots that cannot be installed.
+    package var lostSnapshotPermille = 0
     /// Nanoseconds between two flushes of a store, on average.
     package var flushInterval: UInt64 = 5 * SimulationOptions.second
 }
@@ -205,6 +207,7 @@ extension SimulationOptions {
         faults.stumble = rate(300, [2, 5], &random)
         faults.diskError = rate(200, [5, 10], &random)
         disk.slowApplyPermille = random.pick([0, 0, 0, 5, 50])
+        disk.lostSnapshotPermille = random.pick([0, 0, 20, 200])
         guard random.chance(100) else { return }
         // One epoch after the other, while stores are slow and owners change: what an end of an epoch can meet.
         faults.split = 4 * Self.second

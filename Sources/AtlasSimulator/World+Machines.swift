@@ -44,6 +44,11 @@ extension World {
 
     func finishInstall(_ number: Int, _ tablet: TabletID, fetch: UInt64) throws(SimulationFailure) {
         let node = nodes[number]
+        if let key = node.staged[tablet]?.parts.first?.config.config.key, losesSnapshot() {
+            node.installing[tablet] = nil
+            node.staged[tablet] = nil
+            return try feed(number, .snapshotLost(key, fetch: fetch))
+        }
         guard node.installing.removeValue(forKey: tablet) == fetch, let (body, state) = node.install(tablet) else {
             throw SimulationFailure("snapshot", "nothing was to be installed")
         }
@@ -54,6 +59,11 @@ extension World {
         )
         try judge.noteInstalled(state, at: number)
         try feed(number, .snapshotInstalled(body, state))
+    }
+
+    /// Whether there is no space for what has come of a snapshot.
+    func losesSnapshot() -> Bool {
+        !faultsEnded && diskRandom.chance(options.disk.lostSnapshotPermille)
     }
 
     func scheduleFlush(_ number: Int) {

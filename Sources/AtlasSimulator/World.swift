@@ -373,9 +373,15 @@ package final class World {
         case .stageSnapshot(let part):
             let tablet = part.config.config.tablet
             if part.after == nil { node.staged[tablet] = (part.fetch, []) }
+            if losesSnapshot() {
+                node.staged[tablet] = nil
+                node.lostFetches.insert(part.fetch)
+                followUps.append((number, .snapshotLost(part.config.config.key, fetch: part.fetch)))
+            }
             node.staged[tablet]?.parts.append(part)
         case .installSnapshot(let key, let fetch):
             guard node.staged[key.tablet]?.fetch == fetch else {
+                if node.lostFetches.contains(fetch) { break }
                 throw SimulationFailure("snapshot", "one that was not staged is installed")
             }
             node.installing[key.tablet] = fetch

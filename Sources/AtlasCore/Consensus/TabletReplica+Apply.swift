@@ -172,6 +172,12 @@ extension TabletReplica {
 
     // MARK: - Snapshots
 
+    /// Nothing has come of a snapshot.
+    mutating func endInstalling(context: inout StepContext) {
+        isInstalling = false
+        applyNext(context: &context)
+    }
+
     /// A snapshot has taken the place of the state.
     mutating func receiveInstalled(_ state: TabletState, context: inout StepContext) {
         isInstalling = false

@@ -38,8 +38,8 @@ package enum Effect: Sendable {
     /// Keep the part beside the store; the first part of a fetch (`after == nil`) begins anew.
     indirect case stageSnapshot(SnapshotPart)
     /// Put what was staged in the place of all that the store holds of the range, durably and at once, with config and
-    /// state, and make durable with it whatever was applied before; then give `Event.snapshotInstalled`. The filter of
-    /// request ids knows nothing of what came with the snapshot.
+    /// state, and make durable with it whatever was applied before; then give `Event.snapshotInstalled`, or
+    /// `Event.snapshotLost`. The filter of request ids knows nothing of what came with the snapshot.
     case installSnapshot(TabletKey, fetch: UInt64)
     case dropStagedSnapshot(TabletKey)
     /// An epoch that nobody needs any more: what the log has of it may go, and its rows, state and config, but for what
@@ -72,6 +72,8 @@ package enum Event: Sendable {
     /// `nil` if the tablet is not held in this epoch any more.
     indirect case snapshotRead(SnapshotRequest, for: NodeID, SnapshotPart?)
     indirect case snapshotInstalled(ConfigBody, TabletState)
+    /// The store could not take what was staged of a fetch, or not install it. Nothing changed there.
+    case snapshotLost(TabletKey, fetch: UInt64)
     /// The shell has no further event at hand: what waits to be sent together is sent now.
     case endOfTurn
     /// The time of an `Effect.wake` has come.

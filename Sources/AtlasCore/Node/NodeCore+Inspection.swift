@@ -15,6 +15,11 @@ extension NodeCore {
         index(of: key).map { tablets[$0] }
     }
 
+    /// A tablet's config, and what has been applied of it.
+    package func applied(_ tablet: TabletID) -> (config: TabletConfig, state: TabletState)? {
+        index(of: tablet).map { (tablets[$0].config, tablets[$0].applied) }
+    }
+
     /// Of all tablets, in the order of `tablets`. Cheaper than to look at each of them, which makes a copy.
     package var positions: [ReplicaPosition] {
         tablets.indices.map { index in
@@ -37,6 +42,12 @@ extension NodeCore {
     /// The version up to which a replica here is complete.
     package func closedTimestamp(_ key: TabletKey) -> Timestamp? {
         index(of: key).map { tablets[$0].closedTimestamp(context: context) }
+    }
+
+    /// No entry that has yet to be applied here has a stamp at or below this.
+    package func settled(_ key: TabletKey) -> Timestamp {
+        guard let index = index(of: key) else { return .zero }
+        return max(tablets[index].applied.appliedTimestamp, tablets[index].closedTimestamp(context: context))
     }
 
     /// Why a tablet's owner is where it is; `nil` where this node is not the owner.

@@ -160,6 +160,19 @@ extension NodeCore {
         beginInstalling()
     }
 
+    /// The store had no place for a snapshot. The state goes on as it was, and whoever has the other offers it again.
+    mutating func receiveLost(_ key: TabletKey, fetch: UInt64) {
+        guard let index = fetches.firstIndex(where: { $0.key == key && $0.fetch == fetch }) else { return }
+        context.mark(.snapshotLost)
+        let lost = fetches.remove(at: index)
+        if lost.isInstalling, let range = lost.body?.config.range {
+            for place in tablets.indices where tablets[place].config.range.overlaps(range) {
+                tablets[place].endInstalling(context: &context)
+            }
+        }
+        beginInstalling()
+    }
+
     /// A later epoch's state has taken the place of this one's, whose seal this node has not seen.
     private mutating func supersede(_ tablet: TabletID, by configs: [TabletConfig]) {
         guard let index = index(of: tablet) else { return }

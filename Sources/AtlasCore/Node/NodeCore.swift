@@ -134,6 +134,8 @@ package struct NodeCore: Sendable {
             sendPart(part, for: request, to: receiver)
         case .snapshotInstalled(let body, let state):
             receiveInstalled(body, state)
+        case .snapshotLost(let key, let fetch):
+            receiveLost(key, fetch: fetch)
         case .endOfTurn:
             for tablet in dirty {
                 if let index = index(of: tablet) { tablets[index].proposeQueued(context: &context) }

@@ -152,6 +152,14 @@ package struct NodeRestoration: Sendable {
         if hasEnded { endLog() }
     }
 
+    /// Whether a tablet is here whose config names this node in another incarnation alone: no node comes to hold that.
+    package func isForeign(to node: NodeID, incarnation: UInt64) -> Bool {
+        parts.contains { _, part in
+            guard let config = part.body?.config, let voter = config.voterIndex(of: node) else { return false }
+            return config.voters[voter].incarnation != incarnation
+        }
+    }
+
     /// Of a tablet of one voter: whether the log lacks slots that were known to be chosen.
     package var lacksChosenSlots: Bool {
         parts.contains { ($0.part.body?.config.voters.count ?? 0) == 1 && $0.part.recovery.lacksChosenSlots }

@@ -8,7 +8,7 @@ package enum Mark: UInt8, CaseIterable, Sendable {
     case handoffSent, handoffTaken, handoffLost, handoffWithEntries, handoffRefused, policyMove
     case requestForwarded, requestRetried, responseLate, verdictPostponed
     case sealChosen, split, reconfigured, voterJoined, voterLeft, initialOwner, sealedStream, superseded
-    case snapshotOffered, snapshotInstalled, snapshotRestarted, snapshotStale, windowTruncated
+    case snapshotOffered, snapshotInstalled, snapshotRestarted, snapshotStale, snapshotLost, windowTruncated
     case clockJump, clockRefused, foreignIncarnation
 }
 

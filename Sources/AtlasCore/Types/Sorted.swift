@@ -1,6 +1,6 @@
 extension Array {
     /// The first index whose element is not `before`; all that are stand in front of all that are not.
-    func lowerBound(where before: (Element) -> Bool) -> Int {
+    package func lowerBound(where before: (Element) -> Bool) -> Int {
         var low = 0
         var high = count
         while low < high {
