@@ -75,6 +75,14 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "AtlasRelay",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
             name: "AtlasServer",
             dependencies: [
                 "AtlasCore", "AtlasLog", "AtlasRocksDB", "AtlasProtobuf", "AtlasRPC",
@@ -115,7 +123,8 @@ let package = Package(
         .executableTarget(
             name: "atlas-db",
             dependencies: [
-                "AtlasClient", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasServer",
+                "AtlasClient", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasRelay",
+                "AtlasServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
@@ -164,6 +173,16 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP2", package: "swift-nio-http2"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AtlasRelayTests",
+            dependencies: [
+                "AtlasRelay",
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),

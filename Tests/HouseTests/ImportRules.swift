@@ -10,14 +10,15 @@ enum Modules {
         "AtlasRocksDB": ["AtlasCore", "CRocksDB"],
         "AtlasProtobuf": ["AtlasCore"],
         "AtlasRPC": ["AtlasCore"],
+        "AtlasRelay": [],
         "AtlasServer": ["AtlasCore", "AtlasLog", "AtlasRocksDB", "AtlasProtobuf", "AtlasRPC"],
         "AtlasClient": ["AtlasCore", "AtlasProtobuf", "AtlasRPC"],
         "AtlasDB": [
             "AtlasCore", "AtlasLog", "AtlasRocksDB", "AtlasProtobuf", "AtlasRPC", "AtlasServer", "AtlasClient",
         ],
         "atlas-db": [
-            "AtlasCore", "AtlasLog", "AtlasRocksDB", "AtlasProtobuf", "AtlasRPC", "AtlasServer", "AtlasClient",
-            "AtlasDB",
+            "AtlasCore", "AtlasLog", "AtlasRocksDB", "AtlasProtobuf", "AtlasRPC", "AtlasRelay", "AtlasServer",
+            "AtlasClient", "AtlasDB",
         ],
         "AtlasSimulator": ["AtlasCore", "AtlasChecker"],
         "atlas-sim": ["AtlasCore", "AtlasChecker", "AtlasSimulator"],
