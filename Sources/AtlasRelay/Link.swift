@@ -16,6 +16,7 @@ final class Link: @unchecked Sendable {
     private var listener: (any Channel)?
     private var connections: [ObjectIdentifier: RelayConnection] = [:]
     private var isCut = false
+    private var isClosed = false
     private var connectionsOpened: UInt64 = 0
     private var connectionsRefused: UInt64 = 0
 
@@ -43,7 +44,10 @@ final class Link: @unchecked Sendable {
             }
             .bind(to: address)
             .flatMapThrowing { listener in
-                guard let port = listener.localAddress?.port else { throw ChannelError.unknownLocalAddress }
+                guard !self.isClosed, let port = listener.localAddress?.port else {
+                    listener.close(promise: nil)
+                    throw ChannelError.ioOnClosedChannel
+                }
                 self.listener = listener
                 return port
             }
@@ -80,11 +84,9 @@ final class Link: @unchecked Sendable {
 
     /// Stops to listen and resets all connections.
     func close() -> EventLoopFuture<Void> {
+        isClosed = true
         resetAll { _ in true }
-        guard let listener else { return eventLoop.makeSucceededVoidFuture() }
-        self.listener = nil
-        isCut = true
-        return listener.close()
+        return listener?.close() ?? eventLoop.makeSucceededVoidFuture()
     }
 }
 
@@ -93,7 +95,7 @@ final class Link: @unchecked Sendable {
 extension Link {
     /// Lets a connection in, unless the link is cut.
     func admit(_ connection: RelayConnection) -> Bool {
-        guard !isCut else {
+        guard !isCut, !isClosed else {
             connectionsRefused &+= 1
             return false
         }
