@@ -31,7 +31,7 @@ struct AtlasDBCommand: AsyncParsableCommand {
                 name: "Operation",
                 subcommands: [
                     StartCommand.self, StatusCommand.self, ConfigCommand.self, LogCommand.self, BenchCommand.self,
-                    VersionCommand.self,
+                    RelayCommand.self, VersionCommand.self,
                 ]
             ),
         ]

@@ -7,7 +7,7 @@ extension Commands {
             "Every command explains itself with an example",
             arguments: [
                 ["start"], ["version"], ["get"], ["put"], ["delete"], ["scan"], ["batch"], ["status"], ["config"],
-                ["bench"],
+                ["bench"], ["relay"],
                 ["log"], ["log", "verify"],
             ]
         )
