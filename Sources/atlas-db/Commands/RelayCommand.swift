@@ -15,21 +15,22 @@ struct RelayCommand: AsyncParsableCommand {
             a command, answered with a line on standard output. It ends with standard input, or with SIGTERM or SIGINT.
 
             Commands:
-              {"op":"set","link":"a-b","direction":"forward","delay_ms":40,"jitter_ms":2,"rate":1000000}
-                                                    for bytes from now on; what is left out stays, "rate":null is no limit
-              {"op":"stop","link":"a-b"}            hold all bytes; nothing is lost
-              {"op":"open","link":"a-b"}            let them go on
+              {"op":"set","link":"a-b","delay_ms":40,"jitter_ms":2,"rate":1000000}
+                  for bytes from now on; what is left out stays
+              {"op":"stop","link":"a-b"}    hold all bytes; nothing is lost
+              {"op":"open","link":"a-b"}    let them go on
               {"op":"drop","link":"a-b","direction":"backward"}
-                                                    half-open: bytes disappear, connections stay
-              {"op":"cut","link":"a-b"}             reset connections, new ones too
-              {"op":"heal","link":"a-b"}            end cut, stop and drop; streams with a hole are reset
-              {"op":"add","link":"c","listen":"127.0.0.1:0","target":"127.0.0.1:9003","delay_ms":5}
+                  half-open: bytes disappear, connections stay
+              {"op":"cut","link":"a-b"}     reset connections, new ones too
+              {"op":"heal","link":"a-b"}    end cut, stop and drop
+              {"op":"add","link":"c","listen":"127.0.0.1:0","target":"[::1]:9"}
               {"op":"remove","link":"c"}
               {"op":"stats"}
 
             A link is a name or a pattern such as "us-*"; "links":[...] takes several. The direction is forward \
-            (towards the target), backward, or both, which is the default. The rate is in bytes per second. A line \
-            that cannot be carried out is answered with {"error":"..."} and changes nothing.
+            (towards the target), backward or both; set, stop and open mean both if it is left out. The rate is in \
+            bytes per second, null for no limit. A line that cannot be carried out is answered with {"error":"..."} \
+            and changes nothing.
 
             Example:
               atlas-db relay --link "a-b=127.0.0.1:0>127.0.0.1:9001" --delay-ms 40 --jitter-ms 2
