@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import CRocksDB
+internal import Glibc
 
 /// The open database: its handle and the reads that stores and snapshots share.
 ///
@@ -118,6 +119,26 @@ final class Database: @unchecked Sendable {
             }
             return state
         }
+    }
+
+    func tabletConfig(of tablet: TabletID, options: OpaquePointer) throws(StoreError) -> ConfigBody? {
+        try get(ConfigBody.key(of: tablet), options: options) { (row) throws(StoreError) in
+            guard let body = try? ConfigBody(decoding: Array(row)), body.config.tablet == tablet else {
+                throw .corrupt("the config of tablet \(tablet.rawValue) cannot be read")
+            }
+            return body
+        }
+    }
+
+    /// Takes table files in, all at once and durably; they are gone from where they were then. Of a row that is in
+    /// several of them, the last file's counts.
+    func ingest(_ files: [String]) throws(StoreError) {
+        let options = rocksdb_ingestexternalfileoptions_create()
+        defer { rocksdb_ingestexternalfileoptions_destroy(options) }
+        rocksdb_ingestexternalfileoptions_set_move_files(options, 1)
+        let paths = files.map { UnsafePointer(strdup($0)) }
+        defer { for path in paths { free(UnsafeMutablePointer(mutating: path)) } }
+        try checked { rocksdb_ingest_external_file(handle, paths, paths.count, options, $0) }
     }
 
     /// The row of history that a cursor is at.

@@ -6,29 +6,38 @@ internal import Synchronization
 ///
 /// Unchecked: the handle is constant and safe to share, and the scan between two pages is behind a lock.
 package final class RocksDBSnapshot: StoreSnapshot, @unchecked Sendable {
-    private let store: RocksDBStore
-    private let handle: OpaquePointer
-    private let watermark: Timestamp
+    /// Reads below this version are not answered.
+    package let watermark: Timestamp
+    let store: RocksDBStore
+    let handle: OpaquePointer
     private let reads: ReadOptions
+    /// What the retention was told: at most `watermark`.
+    private let retained: Timestamp
     /// The scan that returned the last page. Who continues it need not seek again.
     private let paused = Mutex<Scan?>(nil)
 
     init(_ store: RocksDBStore) {
         self.store = store
         // In this order: what the watermark lets compaction drop from now on was there when the snapshot was made.
-        watermark = store.retention.retainSnapshot()
+        retained = store.retention.retainSnapshot()
         handle = rocksdb_create_snapshot(store.database.handle)
+        // Read last: rows that an install has brought in meanwhile know nothing of what is below their watermark.
+        watermark = store.retention.watermark
         reads = ReadOptions(snapshot: handle)
     }
 
     deinit {
         paused.withLock { $0 = nil }
         rocksdb_release_snapshot(store.database.handle, handle)
-        store.retention.releaseSnapshot(watermark)
+        store.retention.releaseSnapshot(retained)
     }
 
     package func tabletState(of tablet: TabletID) throws(StoreError) -> TabletState? {
         try store.database.tabletState(of: tablet, options: reads.point(.disk))
+    }
+
+    package func tabletConfig(of tablet: TabletID) throws(StoreError) -> ConfigBody? {
+        try store.database.tabletConfig(of: tablet, options: reads.point(.disk))
     }
 
     package func record(of key: Key, at version: Timestamp?, tier: ReadTier) throws(StoreError) -> Record? {

@@ -25,6 +25,12 @@ extension RocksDBStore {
     /// - Returns: the tablets' states that are durable; the log may let go of the entries up to their applied slots.
     @discardableResult
     package func flush() throws(StoreError) -> [TabletState] {
+        try maintaining.withLock { (_) throws(StoreError) in try flushAlone() }
+    }
+
+    /// - Precondition: the caller holds `maintaining`.
+    @discardableResult
+    func flushAlone() throws(StoreError) -> [TabletState] {
         try saveEstimates(tier: .disk)
         let options = rocksdb_flushoptions_create()
         defer { rocksdb_flushoptions_destroy(options) }
@@ -45,6 +51,16 @@ extension RocksDBStore {
     /// too, so this moves between calls of `flush`.
     package func durableTabletStates() throws(StoreError) -> [TabletState] {
         var states: [TabletState] = []
+        for state in try tabletStates() {
+            guard let durable = try database.tabletState(of: state.tablet, options: reads.persisted) else { continue }
+            states.append(durable)
+        }
+        return states
+    }
+
+    /// Every tablet of which the store holds a state, in the order of their ids.
+    package func tabletStates() throws(StoreError) -> [TabletState] {
+        var states: [TabletState] = []
         let bounds = ScanBounds(.disk, snapshot: nil, lower: Space.tablets.start, upper: Space.tablets.end)
         let cursor = Cursor(database, bounds)
         cursor.seekToFirst()
@@ -52,9 +68,7 @@ extension RocksDBStore {
             guard let state = TabletState(cursor.value) else {
                 throw .corrupt("the state of a tablet cannot be read")
             }
-            if let durable = try database.tabletState(of: state.tablet, options: reads.persisted) {
-                states.append(durable)
-            }
+            states.append(state)
             cursor.next()
         }
         try cursor.checkStatus()
@@ -67,23 +81,21 @@ extension RocksDBStore {
             try compact(.data)
             return try compact(.history)
         }
-        try compact(
-            from: Space.data.key(range.start.bytes),
-            to: range.end.map { Space.data.key($0.bytes) } ?? Space.data.end
-        )
-        try compact(
-            from: HistoryKey.prefix(of: range.start),
-            to: range.end.map { HistoryKey.prefix(of: $0) } ?? Space.history.end
-        )
+        for space in [Space.data, .history] {
+            let (lower, upper) = space.bounds(of: range)
+            try compact(from: lower, to: upper)
+        }
     }
 
     /// Moves the watermark up for reads and, once that is on disk, for compaction; a lower one is ignored.
     package func advanceWatermark(to watermark: Timestamp) throws(StoreError) {
-        guard watermark > retention.watermark else { return }
-        try set(watermark.rawValue, .watermark)
-        retention.advance(to: watermark)
-        try flush()
-        retention.makeDurable(watermark)
+        try maintaining.withLock { (_) throws(StoreError) in
+            guard watermark > retention.watermark else { return }
+            try set(watermark.rawValue, .watermark)
+            retention.advance(to: watermark)
+            try flushAlone()
+            retention.makeDurable(watermark)
+        }
     }
 
     /// Moves the watermark to `now` less the history's time, and rewrites history and data where enough of them is

@@ -48,6 +48,7 @@ extension RocksDBStore {
             estimates: estimates
         )
         do throws(StoreError) {
+            try store.staging.clear()
             if try store.number(.format) == nil { try store.set(formatVersion, .format) }
             let watermark = Timestamp(rawValue: try store.number(.watermark) ?? 0)
             retention.advance(to: watermark)
@@ -68,6 +69,7 @@ extension RocksDBStore {
         defer { rocksdb_options_destroy(options) }
         do throws(StoreError) {
             try checked { rocksdb_destroy_db(options, directory, $0) }
+            try StagingDirectory(beside: directory).clear()
         } catch {
             throw openError(error, directory)
         }

@@ -5,7 +5,8 @@ internal import Synchronization
 /// A store on disk. It holds what was applied; what makes it durable at once is the consensus log (WAL off): after a
 /// crash the state of the last flush is there, data and applied positions from one moment.
 ///
-/// Any thread may read, one thread at a time commits, any one other thread maintains (flush, compact, collect garbage).
+/// Any thread may read, one thread at a time commits (installs and discards are commits, too), and others may maintain
+/// (flush, compact, collect garbage).
 /// It closes when the last reference to it and to its snapshots goes.
 ///
 /// Unchecked: RocksDB's handles are safe to share; `batch`, `rows` and `rowKey` belong to the committing thread, which `committing`
@@ -19,6 +20,11 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
     let estimates: GarbageEstimates
     let pressureCache = Atomic<UInt64>(0)
     let flushCount = Atomic<UInt64>(0)
+    /// Numbers the files that are staged.
+    let stagedCount = Atomic<UInt64>(0)
+    let staging: StagingDirectory
+    /// Held by what flushes or moves the watermark, each from its beginning to its end.
+    let maintaining = Mutex<Void>(())
 
     private let committing = Atomic<Bool>(false)
     private let batch: OpaquePointer
@@ -37,6 +43,7 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         self.database = database
         self.retention = retention
         self.estimates = estimates
+        staging = StagingDirectory(beside: directory)
         reads = ReadOptions(snapshot: nil)
         batch = rocksdb_writebatch_create()
     }
@@ -93,12 +100,7 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
     }
 
     package func tabletConfig(of tablet: TabletID) throws(StoreError) -> ConfigBody? {
-        try database.get(ConfigBody.key(of: tablet), options: reads.point(.disk)) { (row) throws(StoreError) in
-            guard let body = try? ConfigBody(decoding: Array(row)), body.config.tablet == tablet else {
-                throw .corrupt("the config of tablet \(tablet.rawValue) cannot be read")
-            }
-            return body
-        }
+        try database.tabletConfig(of: tablet, options: reads.point(.disk))
     }
 
     package func snapshot() -> RocksDBSnapshot {
@@ -106,9 +108,8 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
     }
 
     package func commit(_ changes: WriteSet, tier: ReadTier) throws(StoreError) {
-        let alone = committing.exchange(true, ordering: .acquiring) == false
-        precondition(alone, "one thread at a time commits")
-        defer { committing.store(false, ordering: .releasing) }
+        beginCommit()
+        defer { endCommit() }
         defer {
             rocksdb_writebatch_clear(batch)
             rows.shrink()
@@ -130,6 +131,15 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         try database.write(batch, tier: tier)
         if isFirst { retention.mayDrop.store(true, ordering: .relaxed) }
         estimates.add(added)
+    }
+
+    func beginCommit() {
+        let alone = committing.exchange(true, ordering: .acquiring) == false
+        precondition(alone, "one thread at a time commits")
+    }
+
+    func endCommit() {
+        committing.store(false, ordering: .releasing)
     }
 
     private func append(_ change: WriteSet.Change, _ added: inout GarbageEstimates.Added) {

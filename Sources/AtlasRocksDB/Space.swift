@@ -1,3 +1,5 @@
+internal import AtlasCore
+
 /// What a row is, told by the first byte of its key. The numbers are part of the format on disk.
 ///
 /// All rows are in one column family, and so in one memtable: it goes to disk as a whole, which is what keeps data and
@@ -32,5 +34,13 @@ enum Space: UInt8, CaseIterable {
         key.append(rawValue)
         key.append(contentsOf: bytes)
         return key
+    }
+
+    /// Where the rows of a range lie in `data` or `history`.
+    func bounds(of range: KeyRange) -> (lower: [UInt8], upper: [UInt8]) {
+        if self == .history {
+            return (HistoryKey.prefix(of: range.start), range.end.map(HistoryKey.prefix(of:)) ?? end)
+        }
+        return (key(range.start.bytes), range.end.map { key($0.bytes) } ?? end)
     }
 }

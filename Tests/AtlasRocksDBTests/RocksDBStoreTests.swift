@@ -1,5 +1,4 @@
 import AtlasCore
-import CRocksDB
 import Foundation
 import Testing
 
@@ -16,25 +15,8 @@ import Testing
         try RocksDBStore.open(directory: directory.path(name), options: options)
     }
 
-    /// What a crash would leave: the files as they are at this moment. The manifest is copied first, and what it names
-    /// stays there meanwhile.
     private func crashImage(of store: RocksDBStore, _ name: String = "image") throws -> RocksDBStore {
-        let files = FileManager.default
-        try checked { rocksdb_disable_file_deletions(store.database.handle, $0) }
-        try files.createDirectory(atPath: directory.path(name), withIntermediateDirectories: false)
-        for isManifest in [true, false] {
-            for file in try files.contentsOfDirectory(atPath: directory.path("db"))
-            where (file == "CURRENT" || file.hasPrefix("MANIFEST")) == isManifest {
-                do {
-                    try files.copyItem(atPath: directory.path("db/\(file)"), toPath: directory.path("\(name)/\(file)"))
-                } catch CocoaError.fileReadNoSuchFile {
-                    // It was obsolete before deletions were disabled, and is purged only now. One that the manifest names
-                    // would be missed when the image is opened.
-                }
-            }
-        }
-        try checked { rocksdb_enable_file_deletions(store.database.handle, 0, $0) }
-        return try open(name)
+        try directory.crashImage(of: store, name)
     }
 
     private static func write(_ slot: UInt64) -> WriteSet {

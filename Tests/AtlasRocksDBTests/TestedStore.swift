@@ -8,6 +8,14 @@ protocol TestedStore: KeyValueStore {
     func dropGarbage(now: Timestamp) throws
     /// Brings rows to where old ones lie, if there is such a place.
     func settle() throws
+
+    var watermark: Timestamp { get }
+    func advance(to watermark: Timestamp) throws
+    func states() throws -> [TabletState]
+    func rows(in range: KeyRange, after key: Key?, bytesMax: Int) throws -> (rows: [SnapshotRow], isLast: Bool)
+    /// Installs a snapshot that comes in parts.
+    func install(_ parts: [SnapshotPart]) throws
+    func drop(_ config: TabletConfig, keeping kept: [TabletConfig]) throws
 }
 
 extension MemoryStore: TestedStore {
