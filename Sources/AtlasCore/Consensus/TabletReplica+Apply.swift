@@ -163,7 +163,7 @@ extension TabletReplica {
                 return false
             }
             queuedBytes -= write.size
-            context.refuse(write.handle, .deadlineExceeded)
+            context.refuse(write.handle, context.liveness.lateness)
             return true
         }
         tickReads(next: &next, context: &context)

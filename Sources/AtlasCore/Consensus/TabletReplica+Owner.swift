@@ -108,7 +108,7 @@ extension TabletReplica {
             queue.removeFirst()
             queuedBytes -= next.size
             if next.request.deadline <= context.now.monotonic {
-                context.refuse(next.handle, .deadlineExceeded)
+                context.refuse(next.handle, context.liveness.lateness)
                 continue
             }
             size += next.size

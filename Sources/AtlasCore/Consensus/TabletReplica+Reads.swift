@@ -121,7 +121,7 @@ extension TabletReplica {
             }
             if read.round > 0 { context.mark(.readByConfirmation) }
             if read.request.deadline <= context.now.monotonic {
-                context.refuse(read.handle, .deadlineExceeded)
+                context.refuse(read.handle, context.liveness.lateness)
             } else {
                 served = true
                 serve(read, staleness: 0, asOf: read.request.version ?? applied.appliedTimestamp, context: &context)
@@ -283,7 +283,7 @@ extension TabletReplica {
         let confirmed = confirmedRound()
         waitingReads.removeAll { read in
             if read.request.deadline <= now {
-                context.refuse(read.handle, .deadlineExceeded)
+                context.refuse(read.handle, context.liveness.lateness)
                 return true
             }
             if ownership == nil, candidacy == nil, pendingHandoff == nil,

@@ -173,6 +173,11 @@ extension Liveness {
         others.filter(\.isSuspected).map(\.node)
     }
 
+    /// Why something that changed nothing was not served in time.
+    var lateness: Refusal {
+        missing.isEmpty ? .deadlineExceeded : .unavailable(missing: missing)
+    }
+
     func roundTrip(to node: NodeID) -> UInt64? {
         node == self.node ? 0 : index(of: node).flatMap { others[$0].roundTrip.smoothed }
     }

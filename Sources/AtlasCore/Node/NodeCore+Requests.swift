@@ -274,8 +274,7 @@ extension NodeCore {
         if origin.mayHaveEffect {
             refusal = .outcomeUnknown
         } else {
-            let missing = context.liveness.missing
-            refusal = missing.isEmpty ? .deadlineExceeded : .unavailable(missing: missing)
+            refusal = context.liveness.lateness
         }
         finish(handle, .refused(refusal))
     }

@@ -94,6 +94,7 @@ struct ScriptedNode {
         case "apply": return try apply()
         case "serve": return try serve()
         case "install": return try install()
+        case "lose-snapshot": return try loseSnapshot()
         case "start": return step(.start)
         case "campaign": return step(.campaign(.first))
         case "end": return step(.endOfTurn)
@@ -377,6 +378,13 @@ struct ScriptedNode {
         let rows = parts.flatMap(\.rows)
         store.install(rows, config: first.config, state: first.state, watermark: first.watermark)
         return step(.snapshotInstalled(first.config, first.state))
+    }
+
+    /// There is no space for what was to be installed.
+    private mutating func loseSnapshot() throws -> [String] {
+        guard !pendingInstalls.isEmpty else { throw ScriptError("nothing to install") }
+        let parts = staged.removeValue(forKey: pendingInstalls.removeFirst())!
+        return step(.snapshotLost(parts[0].config.config.key, fetch: parts[0].fetch))
     }
 
     /// Lets go of what has left, once the log holds all that is left of it.
