@@ -511,6 +511,373 @@ package nonisolated struct Atlas_CollectGarbageResponse: Sendable {
   package init() {}
 }
 
+package nonisolated struct Atlas_ClusterRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_ClusterResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var clusterID: String = String()
+
+  package var clusterName: String = String()
+
+  /// The node that answers.
+  package var nodeID: String = String()
+
+  package var nodes: [Atlas_NodeState] = []
+
+  package var distances: [Atlas_RegionDistance] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_NodeState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var info: Atlas_NodeInfo {
+    get {_info ?? Atlas_NodeInfo()}
+    set {_info = newValue}
+  }
+  /// Returns true if `info` has been explicitly set.
+  package var hasInfo: Bool {self._info != nil}
+  /// Clears the value of `info`. Subsequent reads from it will return its default value.
+  package mutating func clearInfo() {self._info = nil}
+
+  /// Whether it has been silent for too long.
+  package var isSilent: Bool = false
+
+  /// Milliseconds since it was heard; absent if it never was, and for the node that answers.
+  package var silentMs: UInt64 {
+    get {_silentMs ?? 0}
+    set {_silentMs = newValue}
+  }
+  /// Returns true if `silentMs` has been explicitly set.
+  package var hasSilentMs: Bool {self._silentMs != nil}
+  /// Clears the value of `silentMs`. Subsequent reads from it will return its default value.
+  package mutating func clearSilentMs() {self._silentMs = nil}
+
+  /// The smoothed round trip from the node that answers, in microseconds; 0 if none was measured.
+  package var roundTripUs: UInt64 = 0
+
+  /// Of how many tablets it is a voter, and of how many with the disk that it has now.
+  package var tablets: UInt32 = 0
+
+  package var tabletsHeld: UInt32 = 0
+
+  /// Of how many tablets it is the presumed owner.
+  package var owned: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _info: Atlas_NodeInfo? = nil
+  fileprivate var _silentMs: UInt64? = nil
+}
+
+package nonisolated struct Atlas_RegionDistance: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var region: Int32 = 0
+
+  package var other: Int32 = 0
+
+  package var roundTripUs: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_ListTabletsRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_ListTabletsResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tablets: [Atlas_TabletInfo] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_TabletInfo: @unchecked Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tablet: UInt64 {
+    get {_storage._tablet}
+    set {_uniqueStorage()._tablet = newValue}
+  }
+
+  package var epoch: UInt64 {
+    get {_storage._epoch}
+    set {_uniqueStorage()._epoch = newValue}
+  }
+
+  /// Inclusive; empty: from the first key.
+  package var startKey: Data {
+    get {_storage._startKey}
+    set {_uniqueStorage()._startKey = newValue}
+  }
+
+  /// Exclusive; empty: to the last key.
+  package var endKey: Data {
+    get {_storage._endKey}
+    set {_uniqueStorage()._endKey = newValue}
+  }
+
+  /// The presumed owner; empty where none is known.
+  package var ownerNode: String {
+    get {_storage._ownerNode}
+    set {_uniqueStorage()._ownerNode = newValue}
+  }
+
+  package var ownerRegion: Int32 {
+    get {_storage._ownerRegion}
+    set {_uniqueStorage()._ownerRegion = newValue}
+  }
+
+  package var voters: [Atlas_VoterInfo] {
+    get {_storage._voters}
+    set {_uniqueStorage()._voters = newValue}
+  }
+
+  /// How many regions may fail.
+  package var regionFailures: Int32 {
+    get {_storage._regionFailures}
+    set {_uniqueStorage()._regionFailures = newValue}
+  }
+
+  /// 0: the owner may be anywhere.
+  package var pinnedRegion: Int32 {
+    get {_storage._pinnedRegion}
+    set {_uniqueStorage()._pinnedRegion = newValue}
+  }
+
+  /// What the node that answers holds of it; absent where it holds nothing.
+  package var replica: Atlas_TabletStats {
+    get {_storage._replica ?? Atlas_TabletStats()}
+    set {_uniqueStorage()._replica = newValue}
+  }
+  /// Returns true if `replica` has been explicitly set.
+  package var hasReplica: Bool {_storage._replica != nil}
+  /// Clears the value of `replica`. Subsequent reads from it will return its default value.
+  package mutating func clearReplica() {_uniqueStorage()._replica = nil}
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct Atlas_VoterInfo: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodeID: String = String()
+
+  package var regionID: Int32 = 0
+
+  /// Whether the node answers, with the disk that it had when it became a voter.
+  package var isReachable: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_SplitTabletRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The first key of the right part.
+  package var key: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_MoveTabletRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// A key of the tablet.
+  package var key: Data = Data()
+
+  /// One of the two.
+  package var nodeID: String = String()
+
+  package var regionID: Int32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_MoveTabletResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var ownerNode: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_PinTabletRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// A key of the tablet.
+  package var key: Data = Data()
+
+  /// 0 removes the pin.
+  package var regionID: Int32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What a tablet has become.
+package nonisolated struct Atlas_TabletChange: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tablets: [Atlas_TabletInfo] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_ExplainTabletRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// A key of the tablet.
+  package var key: Data = Data()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_ExplainTabletResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tablet: UInt64 = 0
+
+  package var epoch: UInt64 = 0
+
+  package var ownerNode: String = String()
+
+  package var policy: String = String()
+
+  /// In words: what was weighed, and what came of it.
+  package var reasons: [String] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_AddNodeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodeID: String = String()
+
+  /// host:port.
+  package var address: String = String()
+
+  package var regionID: Int32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_AddVoterRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodeID: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_RemoveNodeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodeID: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_NodeChange: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// How many tablets were changed.
+  package var tabletsChanged: UInt32 = 0
+
+  /// How many tablets there are that were as they should be already.
+  package var tabletsUnchanged: UInt32 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
 
 fileprivate nonisolated let _protobuf_package = "atlas"
@@ -1323,6 +1690,781 @@ nonisolated extension Atlas_CollectGarbageResponse: SwiftProtobuf.Message, Swift
     if lhs.durationUs != rhs.durationUs {return false}
     if lhs.expiredRemoved != rhs.expiredRemoved {return false}
     if lhs.historyRemoved != rhs.historyRemoved {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_ClusterRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ClusterRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_ClusterRequest, rhs: Atlas_ClusterRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_ClusterResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ClusterResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}cluster_id\0\u{3}cluster_name\0\u{3}node_id\0\u{1}nodes\0\u{1}distances\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.clusterID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.clusterName) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.nodeID) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.nodes) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.distances) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.clusterID.isEmpty {
+      try visitor.visitSingularStringField(value: self.clusterID, fieldNumber: 1)
+    }
+    if !self.clusterName.isEmpty {
+      try visitor.visitSingularStringField(value: self.clusterName, fieldNumber: 2)
+    }
+    if !self.nodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.nodeID, fieldNumber: 3)
+    }
+    if !self.nodes.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.nodes, fieldNumber: 4)
+    }
+    if !self.distances.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.distances, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_ClusterResponse, rhs: Atlas_ClusterResponse) -> Bool {
+    if lhs.clusterID != rhs.clusterID {return false}
+    if lhs.clusterName != rhs.clusterName {return false}
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.nodes != rhs.nodes {return false}
+    if lhs.distances != rhs.distances {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NodeState"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}info\0\u{3}is_silent\0\u{3}silent_ms\0\u{3}round_trip_us\0\u{1}tablets\0\u{3}tablets_held\0\u{1}owned\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._info) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isSilent) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self._silentMs) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.roundTripUs) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.tablets) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.tabletsHeld) }()
+      case 7: try { try decoder.decodeSingularUInt32Field(value: &self.owned) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._info {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.isSilent != false {
+      try visitor.visitSingularBoolField(value: self.isSilent, fieldNumber: 2)
+    }
+    try { if let v = self._silentMs {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+    } }()
+    if self.roundTripUs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.roundTripUs, fieldNumber: 4)
+    }
+    if self.tablets != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tablets, fieldNumber: 5)
+    }
+    if self.tabletsHeld != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tabletsHeld, fieldNumber: 6)
+    }
+    if self.owned != 0 {
+      try visitor.visitSingularUInt32Field(value: self.owned, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_NodeState, rhs: Atlas_NodeState) -> Bool {
+    if lhs._info != rhs._info {return false}
+    if lhs.isSilent != rhs.isSilent {return false}
+    if lhs._silentMs != rhs._silentMs {return false}
+    if lhs.roundTripUs != rhs.roundTripUs {return false}
+    if lhs.tablets != rhs.tablets {return false}
+    if lhs.tabletsHeld != rhs.tabletsHeld {return false}
+    if lhs.owned != rhs.owned {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_RegionDistance: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RegionDistance"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}region\0\u{1}other\0\u{3}round_trip_us\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.region) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.other) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.roundTripUs) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.region != 0 {
+      try visitor.visitSingularInt32Field(value: self.region, fieldNumber: 1)
+    }
+    if self.other != 0 {
+      try visitor.visitSingularInt32Field(value: self.other, fieldNumber: 2)
+    }
+    if self.roundTripUs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.roundTripUs, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_RegionDistance, rhs: Atlas_RegionDistance) -> Bool {
+    if lhs.region != rhs.region {return false}
+    if lhs.other != rhs.other {return false}
+    if lhs.roundTripUs != rhs.roundTripUs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_ListTabletsRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListTabletsRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_ListTabletsRequest, rhs: Atlas_ListTabletsRequest) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_ListTabletsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ListTabletsResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablets\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tablets) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tablets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tablets, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_ListTabletsResponse, rhs: Atlas_ListTabletsResponse) -> Bool {
+    if lhs.tablets != rhs.tablets {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_TabletInfo: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TabletInfo"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}epoch\0\u{3}start_key\0\u{3}end_key\0\u{3}owner_node\0\u{3}owner_region\0\u{1}voters\0\u{3}region_failures\0\u{3}pinned_region\0\u{1}replica\0")
+
+  fileprivate class _StorageClass {
+    var _tablet: UInt64 = 0
+    var _epoch: UInt64 = 0
+    var _startKey: Data = Data()
+    var _endKey: Data = Data()
+    var _ownerNode: String = String()
+    var _ownerRegion: Int32 = 0
+    var _voters: [Atlas_VoterInfo] = []
+    var _regionFailures: Int32 = 0
+    var _pinnedRegion: Int32 = 0
+    var _replica: Atlas_TabletStats? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _tablet = source._tablet
+      _epoch = source._epoch
+      _startKey = source._startKey
+      _endKey = source._endKey
+      _ownerNode = source._ownerNode
+      _ownerRegion = source._ownerRegion
+      _voters = source._voters
+      _regionFailures = source._regionFailures
+      _pinnedRegion = source._pinnedRegion
+      _replica = source._replica
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt64Field(value: &_storage._tablet) }()
+        case 2: try { try decoder.decodeSingularUInt64Field(value: &_storage._epoch) }()
+        case 3: try { try decoder.decodeSingularBytesField(value: &_storage._startKey) }()
+        case 4: try { try decoder.decodeSingularBytesField(value: &_storage._endKey) }()
+        case 5: try { try decoder.decodeSingularStringField(value: &_storage._ownerNode) }()
+        case 6: try { try decoder.decodeSingularInt32Field(value: &_storage._ownerRegion) }()
+        case 7: try { try decoder.decodeRepeatedMessageField(value: &_storage._voters) }()
+        case 8: try { try decoder.decodeSingularInt32Field(value: &_storage._regionFailures) }()
+        case 9: try { try decoder.decodeSingularInt32Field(value: &_storage._pinnedRegion) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._replica) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._tablet != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._tablet, fieldNumber: 1)
+      }
+      if _storage._epoch != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._epoch, fieldNumber: 2)
+      }
+      if !_storage._startKey.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._startKey, fieldNumber: 3)
+      }
+      if !_storage._endKey.isEmpty {
+        try visitor.visitSingularBytesField(value: _storage._endKey, fieldNumber: 4)
+      }
+      if !_storage._ownerNode.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._ownerNode, fieldNumber: 5)
+      }
+      if _storage._ownerRegion != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._ownerRegion, fieldNumber: 6)
+      }
+      if !_storage._voters.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._voters, fieldNumber: 7)
+      }
+      if _storage._regionFailures != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._regionFailures, fieldNumber: 8)
+      }
+      if _storage._pinnedRegion != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._pinnedRegion, fieldNumber: 9)
+      }
+      try { if let v = _storage._replica {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_TabletInfo, rhs: Atlas_TabletInfo) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._tablet != rhs_storage._tablet {return false}
+        if _storage._epoch != rhs_storage._epoch {return false}
+        if _storage._startKey != rhs_storage._startKey {return false}
+        if _storage._endKey != rhs_storage._endKey {return false}
+        if _storage._ownerNode != rhs_storage._ownerNode {return false}
+        if _storage._ownerRegion != rhs_storage._ownerRegion {return false}
+        if _storage._voters != rhs_storage._voters {return false}
+        if _storage._regionFailures != rhs_storage._regionFailures {return false}
+        if _storage._pinnedRegion != rhs_storage._pinnedRegion {return false}
+        if _storage._replica != rhs_storage._replica {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_VoterInfo: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".VoterInfo"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{3}region_id\0\u{3}is_reachable\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.nodeID) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.regionID) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.isReachable) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.nodeID, fieldNumber: 1)
+    }
+    if self.regionID != 0 {
+      try visitor.visitSingularInt32Field(value: self.regionID, fieldNumber: 2)
+    }
+    if self.isReachable != false {
+      try visitor.visitSingularBoolField(value: self.isReachable, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_VoterInfo, rhs: Atlas_VoterInfo) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.regionID != rhs.regionID {return false}
+    if lhs.isReachable != rhs.isReachable {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_SplitTabletRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SplitTabletRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_SplitTabletRequest, rhs: Atlas_SplitTabletRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_MoveTabletRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MoveTabletRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{3}node_id\0\u{3}region_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.nodeID) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.regionID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if !self.nodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.nodeID, fieldNumber: 2)
+    }
+    if self.regionID != 0 {
+      try visitor.visitSingularInt32Field(value: self.regionID, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_MoveTabletRequest, rhs: Atlas_MoveTabletRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.regionID != rhs.regionID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_MoveTabletResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".MoveTabletResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}owner_node\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.ownerNode) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.ownerNode.isEmpty {
+      try visitor.visitSingularStringField(value: self.ownerNode, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_MoveTabletResponse, rhs: Atlas_MoveTabletResponse) -> Bool {
+    if lhs.ownerNode != rhs.ownerNode {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_PinTabletRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PinTabletRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{3}region_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.regionID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    if self.regionID != 0 {
+      try visitor.visitSingularInt32Field(value: self.regionID, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_PinTabletRequest, rhs: Atlas_PinTabletRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.regionID != rhs.regionID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_TabletChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".TabletChange"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablets\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tablets) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tablets.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tablets, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_TabletChange, rhs: Atlas_TabletChange) -> Bool {
+    if lhs.tablets != rhs.tablets {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_ExplainTabletRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExplainTabletRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.key) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.key.isEmpty {
+      try visitor.visitSingularBytesField(value: self.key, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_ExplainTabletRequest, rhs: Atlas_ExplainTabletRequest) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_ExplainTabletResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ExplainTabletResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}epoch\0\u{3}owner_node\0\u{1}policy\0\u{1}reasons\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.tablet) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.ownerNode) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.policy) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.reasons) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tablet != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tablet, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    if !self.ownerNode.isEmpty {
+      try visitor.visitSingularStringField(value: self.ownerNode, fieldNumber: 3)
+    }
+    if !self.policy.isEmpty {
+      try visitor.visitSingularStringField(value: self.policy, fieldNumber: 4)
+    }
+    if !self.reasons.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.reasons, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_ExplainTabletResponse, rhs: Atlas_ExplainTabletResponse) -> Bool {
+    if lhs.tablet != rhs.tablet {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs.ownerNode != rhs.ownerNode {return false}
+    if lhs.policy != rhs.policy {return false}
+    if lhs.reasons != rhs.reasons {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_AddNodeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AddNodeRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{1}address\0\u{3}region_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.nodeID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.regionID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.nodeID, fieldNumber: 1)
+    }
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 2)
+    }
+    if self.regionID != 0 {
+      try visitor.visitSingularInt32Field(value: self.regionID, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_AddNodeRequest, rhs: Atlas_AddNodeRequest) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.address != rhs.address {return false}
+    if lhs.regionID != rhs.regionID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_AddVoterRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".AddVoterRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.nodeID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.nodeID, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_AddVoterRequest, rhs: Atlas_AddVoterRequest) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_RemoveNodeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".RemoveNodeRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.nodeID) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.nodeID, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_RemoveNodeRequest, rhs: Atlas_RemoveNodeRequest) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_NodeChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".NodeChange"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}tablets_changed\0\u{3}tablets_unchanged\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.tabletsChanged) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.tabletsUnchanged) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tabletsChanged != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tabletsChanged, fieldNumber: 1)
+    }
+    if self.tabletsUnchanged != 0 {
+      try visitor.visitSingularUInt32Field(value: self.tabletsUnchanged, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_NodeChange, rhs: Atlas_NodeChange) -> Bool {
+    if lhs.tabletsChanged != rhs.tabletsChanged {return false}
+    if lhs.tabletsUnchanged != rhs.tabletsUnchanged {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
