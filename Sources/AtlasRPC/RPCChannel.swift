@@ -91,7 +91,12 @@ package final class RPCChannel: @unchecked Sendable {
 
     /// Closes the connection; calls that are open end with UNAVAILABLE.
     package func close() async {
-        try? await eventLoop.flatSubmit { self.closeNow() }.get()
+        try? await closeFuture().get()
+    }
+
+    /// The same, for those who cannot wait.
+    package func closeFuture() -> EventLoopFuture<Void> {
+        eventLoop.flatSubmit { self.closeNow() }
     }
 
     private func closeNow() -> EventLoopFuture<Void> {

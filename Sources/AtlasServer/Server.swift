@@ -57,7 +57,7 @@ package final class Server: Sendable {
             }
             let service = AtlasDBService(service: KeyValueService(node: node), loops: loops)
             let rpc = RPCServer(
-                methods: service.methods + health.methods + admin.methods,
+                methods: service.methods + health.methods + admin.methods + PeerService(node: node).methods,
                 configuration: RPCServerConfiguration(config),
                 group: group
             )
@@ -69,7 +69,8 @@ package final class Server: Sendable {
                 await Self.close(node)
                 throw NodeError(.cannotListen, "cannot listen on \(config.node.listenAddress): \(error)")
             }
-            health.set(live: true, ready: true)
+            health.set(live: true, ready: false)
+            node.whenMember { health.set(live: true, ready: true) }
             return Server(
                 node: node,
                 rpc: rpc,

@@ -153,7 +153,7 @@ import Testing
             "storage.log_segment_size is 2MiB, expected"
         ),
         (["storage.log_retain_size=8MiB"], "storage.log_retain_size is 8MiB, expected 64MiB or more"),
-        (["consensus.election_timeout=1s"], "consensus.election_timeout is 1s, expected more than"),
+        (["consensus.election_timeout=250ms"], "consensus.election_timeout is 250ms, expected more than"),
     ])
     func contradictions(set: [String], message: String) {
         let found = problems(set: set)

@@ -19,6 +19,7 @@ import Testing
     private static let candidates = [
         "true", "false", "7", "2s", "3s", "77s", "128KiB", "8MiB", "128MiB", "2GiB", "0.7", "127.0.0.1",
         "127.0.0.1:9000",
+        "150ms", #"[{address: "a:1", via: "b:2"}]"#,
         "global", "nearest", "region", "debug", "text", threeRegions, "elsewhere",
     ]
     private static let nonsense = ["no such thing!", "-1", ""]
@@ -74,6 +75,12 @@ import Testing
         )
         var expected = AtlasConfiguration()
         expected.cluster.name = "here"
+        // The seed's are longer than ours.
+        expected.node.consensus.prepareTimeout = .seconds(2)
+        expected.node.consensus.acceptTimeout = .seconds(2)
+        expected.node.consensus.commitTimeout = .seconds(1)
+        expected.node.consensus.heartbeatInterval = .seconds(1)
+        expected.node.consensus.electionTimeout = .seconds(5)
         #expect(loaded.configuration == expected)
     }
 

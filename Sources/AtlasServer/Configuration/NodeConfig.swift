@@ -67,17 +67,29 @@ package struct TransportConfig: Hashable, Sendable {
     package var keepAliveTimeout = Duration.seconds(5)
     package var maxConnectionIdle = Duration.seconds(15 * 60)
     package var maxConnectionAge = Duration.seconds(30 * 60)
+    package var routes: [PeerRoute] = []
 
     package init() {}
 }
 
+/// How an address of the cluster is reached from this node, where that is not the address itself.
+package struct PeerRoute: Hashable, Sendable {
+    package var address: HostPort
+    package var via: HostPort
+
+    package init(address: HostPort, via: HostPort) {
+        self.address = address
+        self.via = via
+    }
+}
+
 /// Timing of the consensus. Timeouts are lower bounds; the measured round trips raise them.
 package struct ConsensusConfig: Hashable, Sendable {
-    package var prepareTimeout = Duration.seconds(2)
-    package var acceptTimeout = Duration.seconds(2)
-    package var commitTimeout = Duration.seconds(1)
-    package var heartbeatInterval = Duration.seconds(1)
-    package var electionTimeout = Duration.seconds(5)
+    package var prepareTimeout = Duration.milliseconds(200)
+    package var acceptTimeout = Duration.milliseconds(200)
+    package var commitTimeout = Duration.milliseconds(200)
+    package var heartbeatInterval = Duration.milliseconds(250)
+    package var electionTimeout = Duration.seconds(1)
     package var maxProposalRetries = 3
 
     package init() {}

@@ -277,6 +277,13 @@ extension Setting {
             .duration(.seconds(1) ... .seconds(30 * 86400), zero: "no limit"),
             "How long a connection is kept; requests in flight are finished first."
         ),
+        Setting(
+            "transport.routes",
+            \.node.transport.routes,
+            .routes,
+            "Addresses of cluster.nodes that this node reaches through others, such as a relay or a gateway.",
+            details: "In the environment and in flags, the list is written in brackets on one line."
+        ),
     ]
 
     private static let consensus: [Setting] = [

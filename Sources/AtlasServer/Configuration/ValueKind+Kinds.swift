@@ -169,21 +169,57 @@ private func formatMember(_ member: ClusterMember) -> String {
 
 /// Reads one item of `cluster.nodes`. All three fields are needed, and there are no others.
 private func parseMember(_ item: [String: String], number: Int) throws(InvalidValue) -> ClusterMember {
-    let known = ["id", "address", "region_id"]
-    if let stranger = item.keys.sorted().first(where: { !known.contains($0) }) {
-        throw InvalidValue(expected: "only id, address and region_id in node \(number), not \(quoted(stranger))")
+    let item = ListItem(fields: item, name: "node \(number)")
+    try item.allowOnly(["id", "address", "region_id"])
+    return ClusterMember(
+        name: try item.field("id", .name),
+        address: try item.field("address", .address),
+        region: try item.field("region_id", .region)
+    )
+}
+
+extension ValueKind where Value == [PeerRoute] {
+    static var routes: Self {
+        let allowed = "a list of routes such as [{address: \"a.example:8080\", via: \"localhost:9000\"}]"
+        return Self(
+            allowed: allowed,
+            format: { routes in
+                "[" + routes.map { "{address: \"\($0.address)\", via: \"\($0.via)\"}" }.joined(separator: ", ") + "]"
+            },
+            checking: { (text) throws(InvalidValue) in
+                guard let items = FlowList.parse(text) else { throw InvalidValue(expected: allowed) }
+                var routes: [PeerRoute] = []
+                for (index, fields) in items.enumerated() {
+                    let item = ListItem(fields: fields, name: "route \(index + 1)")
+                    try item.allowOnly(["address", "via"])
+                    routes.append(
+                        PeerRoute(address: try item.field("address", .address), via: try item.field("via", .address))
+                    )
+                }
+                return routes
+            }
+        )
     }
-    func field<Value>(_ name: String, _ kind: ValueKind<Value>) throws(InvalidValue) -> Value {
-        guard let text = item[name] else { throw InvalidValue(expected: "\(name) in node \(number)") }
+}
+
+/// One map of a list of maps. All its fields are needed, and there are no others.
+private struct ListItem {
+    let fields: [String: String]
+    /// As in messages: "node 2".
+    let name: String
+
+    func allowOnly(_ known: [String]) throws(InvalidValue) {
+        guard let stranger = fields.keys.sorted().first(where: { !known.contains($0) }) else { return }
+        let names = known.dropLast().joined(separator: ", ") + " and " + known[known.count - 1]
+        throw InvalidValue(expected: "only \(names) in \(name), not \(quoted(stranger))")
+    }
+
+    func field<Value>(_ field: String, _ kind: ValueKind<Value>) throws(InvalidValue) -> Value {
+        guard let text = fields[field] else { throw InvalidValue(expected: "\(field) in \(name)") }
         do {
             return try kind.parse(text)
         } catch {
-            throw InvalidValue(expected: "\(error.expected) as \(name) of node \(number), not \(quoted(text))")
+            throw InvalidValue(expected: "\(error.expected) as \(field) of \(name), not \(quoted(text))")
         }
     }
-    return ClusterMember(
-        name: try field("id", .name),
-        address: try field("address", .address),
-        region: try field("region_id", .region)
-    )
 }

@@ -13,7 +13,7 @@ final class Maintenance: Sendable {
     private let log: DurableLog
     private let directory: DataDirectory
     private let ballast: Ballast
-    private let permit: ReadPermit
+    private let shard: Shard
     private let pool: NIOThreadPool
     private let gcInterval: TimeAmount
     private let loop: any EventLoop
@@ -31,9 +31,9 @@ final class Maintenance: Sendable {
         store: RocksDBStore,
         log: DurableLog,
         directory: DataDirectory,
-        permit: ReadPermit,
         pool: NIOThreadPool,
         config: AtlasConfiguration,
+        shard: Shard,
         loop: any EventLoop,
         logger: Logger
     ) {
@@ -41,7 +41,7 @@ final class Maintenance: Sendable {
         self.log = log
         self.directory = directory
         ballast = Ballast(config.node)
-        self.permit = permit
+        self.shard = shard
         self.pool = pool
         gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.wholeMilliseconds))
         self.loop = loop
@@ -49,22 +49,23 @@ final class Maintenance: Sendable {
     }
 
     /// - Parameter flushNow: what a restart applied is not to be applied again by the next one: crashes must not add up.
-    func start(shard: Shard, flushNow: Bool) {
-        if flushNow { inBackground("flush") { try $0.flushAtStart(shard: shard) } }
+    func start(flushNow: Bool) {
+        if flushNow { inBackground("flush") { try $0.flushAtStart() } }
         let check = loop.scheduleRepeatedTask(
             initialDelay: Self.flushCheckInterval,
             delay: Self.flushCheckInterval
         ) { [self] _ in
             guard log.statistics().bytesWritten >= flushedAt.withLockedValue({ $0 }) + Self.flushBytes else { return }
-            inBackground("flush") { try $0.flush(shard: shard) }
+            inBackground("flush") { try $0.flush() }
         }
         let collect = loop.scheduleRepeatedTask(initialDelay: gcInterval, delay: gcInterval) { [self] _ in
             inBackground("garbage collection") { maintenance in
-                let collected = try maintenance.store.collectGarbage(now: maintenance.permit.applied)
+                let collected = try maintenance.collectGarbage()
                 maintenance.logger.debug("collected garbage", metadata: ["result": "\(collected)"])
             }
         }
         let fill = loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.ballastInterval) { [self] _ in
+            shard.transfers.expire()
             inBackground("ballast") { $0.fillBallast() }
         }
         tasks.withLockedValue { $0 = [check, collect, fill] }
@@ -81,7 +82,7 @@ final class Maintenance: Sendable {
     }
 
     /// Waits for the disk.
-    func flush(shard: Shard) throws {
+    func flush() throws {
         let states = try flushLock.withLock {
             let written = log.statistics().bytesWritten
             let states = try store.flush()
@@ -91,15 +92,23 @@ final class Maintenance: Sendable {
         for state in states { shard.submit(.event(.flushed(state))) }
     }
 
+    /// Removes what is no longer retained. Waits for the disk.
+    /// - Parameter everything: even where it does not pay yet.
+    func collectGarbage(everything: Bool = false) throws -> GarbageReport {
+        // Nothing with a lower stamp is applied any more, so what a later entry needs of the past is kept.
+        let applied = shard.inspect { core in core.tablets.map { core.settled($0.key) }.min() } ?? nil
+        return try store.collectGarbage(now: applied ?? .zero, everything: everything)
+    }
+
     /// A store that could be opened with the last of the space takes no entries when this flush finds none, not even
     /// those that a new owner has to see applied before anything can be read.
-    private func flushAtStart(shard: Shard) throws {
+    private func flushAtStart() throws {
         do {
-            try flush(shard: shard)
+            try flush()
         } catch StoreError.diskFull(let what) {
             guard ballast.release() else { throw StoreError.diskFull(what) }
             logger.warning("the disk is full, the ballast is given up", metadata: ["error": "\(what)"])
-            try flush(shard: shard)
+            try flush()
         }
     }
 

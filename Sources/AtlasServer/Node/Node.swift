@@ -13,9 +13,8 @@ internal import Synchronization
 /// All methods may be called from any thread; none waits for a disk unless it says so.
 package final class Node: Sendable {
     package let config: AtlasConfiguration
-    package let identity: NodeIdentity
     package let store: RocksDBStore
-    package let permit = ReadPermit()
+    package let permits = ReadPermits()
     package let recoveryMilliseconds: UInt64
     package let startedAt = SystemClock.now()
     let log: DurableLog
@@ -25,6 +24,9 @@ package final class Node: Sendable {
     private let shard: Shard
     private let applier: Applier<RocksDBStore>
     private let maintenance: Maintenance
+    private let membership: NodeMembership
+    /// `nil` where the node is alone in its cluster.
+    let peers: PeerTransport?
     /// Where the outcomes of a turn are processed if the log thread should not.
     private let loop: any EventLoop
     let logger: Logger
@@ -89,15 +91,18 @@ package final class Node: Sendable {
                 isCancelled: isCancelled
             )
             let recovered = try recovery.run(pool: pool, counters: counters)
-            identity = recovered.identity
             recoveryMilliseconds = recovered.milliseconds
-            permit.noteApplied(recovered.applier.state.appliedTimestamp)
             applier = recovered.applier
+            peers =
+                config.members.count > 1
+                ? PeerTransport(config, identity: recovered.identity, loop: loop, logger: logger) : nil
             shard = Shard(
-                core: recovered.core,
                 log: log,
+                store: store,
                 applier: recovered.applier,
-                permit: permit,
+                permits: permits,
+                peers: peers,
+                pool: pool,
                 loop: loop,
                 logger: logger,
                 onFailure: onFailure
@@ -106,13 +111,23 @@ package final class Node: Sendable {
                 store: store,
                 log: log,
                 directory: directory,
-                permit: permit,
                 pool: pool,
                 config: config,
+                shard: shard,
                 loop: loop,
                 logger: logger
             )
-            try start(creation: recovered.creation, hasReplayed: recovered.hasReplayed)
+            membership = try NodeMembership(
+                config: config,
+                store: store,
+                log: log,
+                shard: shard,
+                peers: peers,
+                loop: loop,
+                logger: logger,
+                recovered: recovered
+            )
+            try start(hasReplayed: recovered.hasReplayed)
         } catch {
             log.close()
             try? pool.syncShutdownGracefully()
@@ -123,13 +138,11 @@ package final class Node: Sendable {
     /// Threads for work that waits for a disk.
     private static let poolThreads = 4
 
-    private func start(creation: [LogRecord], hasReplayed: Bool) throws {
-        let created = DispatchSemaphore(value: 0)
-        let failure = NIOLockedValueBox<LogError?>(nil)
+    private func start(hasReplayed: Bool) throws {
         log.start(
-            onDurable: { [shard, log, loop] source, token in
-                if source == Self.creationSource {
-                    created.signal()
+            onDurable: { [shard, log, loop, membership] source, token in
+                if source == NodeMembership.logSource {
+                    membership.noteDurable()
                 } else if log.hasBacklog {
                     // The disk has more to do: let somebody else process what it has done.
                     loop.execute { shard.submit(.event(.durable(token))) }
@@ -137,24 +150,35 @@ package final class Node: Sendable {
                     shard.submit(.event(.durable(token)), turnsMax: 1)
                 }
             },
-            onFailure: { [shard] error in
+            onFailure: { [shard, membership] error in
                 shard.submit(.fail(.failed("the log failed: \(error)")))
-                failure.withLockedValue { $0 = error }
-                created.signal()
+                membership.fail(error)
             }
         )
-        if !creation.isEmpty {
-            _ = log.append(creation, shard: Self.creationSource, token: 1, mustSync: true)
-            created.wait()
-            if let failure = failure.withLockedValue({ $0 }) { throw failure }
-            try store.setSystemValue(NodeIdentity.createdName, [1], flush: true)
-        }
-        shard.submit(.event(.start))
-        maintenance.start(shard: shard, flushNow: hasReplayed)
+        try membership.begin()
+        maintenance.start(flushNow: hasReplayed)
     }
 
-    /// The log's name for what is appended before the shard begins.
-    private static let creationSource = 1
+    /// Who the node is, as of now.
+    package var identity: NodeIdentity {
+        membership.identity
+    }
+
+    var formation: Formation? {
+        membership.formation
+    }
+
+    /// Calls back once the node is part of its cluster, at once if it is already.
+    package func whenMember(_ then: @escaping @Sendable () -> Void) {
+        membership.whenMember(then)
+    }
+
+    /// Messages of another node.
+    func receive(_ messages: [PeerMessage], from sender: NodeID, incarnation: UInt64) {
+        shard.submit(
+            contentsOf: messages.map { .event(.message($0, from: sender, incarnation: incarnation)) }
+        )
+    }
 }
 
 // MARK: - Requests
@@ -204,6 +228,9 @@ extension Node {
         )
     }
 
+    package func administer(_ request: AdminRequest, responder: Responder) {
+        shard.submit(.admin(request, responder))
+    }
 }
 
 package enum NodeRequest: Sendable {
@@ -223,14 +250,13 @@ extension Operation {
 extension Node {
     /// Makes the applied state durable in the store and lets the log go of it. Waits for the disk.
     package func flush() throws {
-        try maintenance.flush(shard: shard)
+        try maintenance.flush()
     }
 
     /// Removes what is no longer retained. Waits for the disk.
     /// - Parameter everything: even where it does not pay yet.
     package func collectGarbage(everything: Bool) throws -> GarbageReport {
-        // Nothing with a lower stamp is applied any more, so what a later entry needs of the past is kept.
-        try store.collectGarbage(now: permit.applied, everything: everything)
+        try maintenance.collectGarbage(everything: everything)
     }
 
     package func space() -> (total: UInt64, free: UInt64) {
@@ -248,25 +274,24 @@ extension Node {
 
     /// The tablets that this node replicates, as they are now. Waits for the shard's turn.
     package func replicas() -> [TabletReplica] {
-        let done = DispatchSemaphore(value: 0)
-        let replicas = NIOLockedValueBox<[TabletReplica]>([])
-        shard.submit(
-            .inspect { core in
-                replicas.withLockedValue { $0 = core.tablets }
-                done.signal()
-            }
-        )
-        done.wait()
-        return replicas.withLockedValue { $0 }
+        shard.inspect { $0.tablets } ?? []
+    }
+
+    /// Looks at the core between two of its steps. Waits for the shard's turn.
+    /// - Returns: `nil` while the node is no member of a cluster.
+    package func inspect<Value: Sendable>(_ look: @escaping @Sendable (NodeCore) -> Value) -> Value? {
+        shard.inspect(look)
     }
 
     /// Answers what is under way with `closing` and makes everything durable. Waits, so it is not for an event loop. The
     /// directory is free once the node is released by its users: nothing else holds it any more.
     package func close() {
         guard !isClosing.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        membership.stop()
         maintenance.stop()
         shard.submit(.fail(.closing))
         applier.stop()
+        peers?.close()
         log.close()
         do {
             _ = try store.flush()

@@ -3,6 +3,7 @@ internal import AtlasCore
 /// Who a data directory belongs to. Written once, when the directory is created, to the store and to the log: a
 /// directory that has lost one of the two is recognised.
 package struct NodeIdentity: Hashable, Sendable {
+    /// Empty until the node is part of a cluster.
     package var clusterID: String
     package var nodeName: String
     /// Random; another one after the disk was lost.
@@ -34,10 +35,14 @@ package struct NodeIdentity: Hashable, Sendable {
         try reader.expectEnd()
     }
 
-    /// A new identity. The cluster's is a UUID in its usual form.
+    /// A new identity, of no cluster yet.
     static func make(nodeName: String) -> NodeIdentity {
-        var generator = SystemRandomNumberGenerator()
-        let id = RequestID(milliseconds: SystemClock.wall(), random: (generator.next(), generator.next()))
-        return NodeIdentity(clusterID: id.description, nodeName: nodeName, incarnation: generator.next() | 1)
+        NodeIdentity(clusterID: "", nodeName: nodeName, incarnation: UInt64.random(in: 1 ... .max))
+    }
+
+    /// The id of a new cluster: a UUID in its usual form.
+    static func makeClusterID() -> String {
+        let random = (UInt64.random(in: 0 ... .max), UInt64.random(in: 0 ... .max))
+        return RequestID(milliseconds: SystemClock.wall(), random: random).description
     }
 }

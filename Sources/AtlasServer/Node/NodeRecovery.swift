@@ -13,16 +13,17 @@ struct NodeRecovery {
     /// Asked for each record of the log: whether nobody wants the node any more.
     let isCancelled: () -> Bool
 
-    /// What a node starts from.
+    /// What a data directory holds.
     struct Recovered {
         var identity: NodeIdentity
-        var core: NodeCore
+        /// The log says whose it is, and what the node was part of: it may go on. A new node has to become part of something.
+        var isMember: Bool
+        /// The log and the store have been read to their ends.
+        var restoration: NodeRestoration
         var applier: Applier<RocksDBStore>
         /// The store has been given what it did not hold when it was opened.
         var hasReplayed: Bool
         var milliseconds: UInt64
-        /// What a new node's log begins with; empty where there is a log already.
-        var creation: [LogRecord]
     }
 
     /// After how many slots of the log what they show to be chosen is applied.
@@ -31,10 +32,10 @@ struct NodeRecovery {
     /// What store and log have shown so far.
     private struct Progress {
         var identity: NodeIdentity?
-        /// The latest of the tablet, as the store or the log has it.
-        var tabletConfig: TabletConfig?
         var restoration = NodeRestoration()
         var records = 0
+        var hasConfig = false
+        var hasReplayed = false
         /// Read since chosen entries were looked for.
         var slots: UInt64 = 0
     }
@@ -42,63 +43,48 @@ struct NodeRecovery {
     func run(pool: NIOThreadPool, counters: NodeCounters) throws -> Recovered {
         let began = SystemClock.monotonic()
         let stored = try storedIdentity()
-        let held = try store.tabletState(of: .first)
-        let state = held ?? TabletState(tablet: .first, epoch: 1)
+        let states = try store.tabletStates()
+        let newest = states.map(\.appliedTimestamp.milliseconds).max() ?? 0
         let machine = StateMachine(retryWindowMilliseconds: config.cluster.retention.historyTTL.wholeMilliseconds)
-        let isEmpty = state.appliedSlot == .zero
         let filter = RequestFilter(
             windowMilliseconds: machine.retryWindow,
             // Ages are told in stamps, and those go on from the last one wherever the clock has been set to.
-            blindUntil: isEmpty && stored == nil
-                ? 0 : max(SystemClock.wall(), state.appliedTimestamp.milliseconds) + machine.retryWindow
+            blindUntil: newest == 0 && stored == nil ? 0 : max(SystemClock.wall(), newest) + machine.retryWindow
         )
-        let applier = Applier(
-            store: store,
-            machine: machine,
-            pool: pool,
-            counters: counters,
-            filter: filter,
-            state: state
-        )
+        let applier = Applier(store: store, machine: machine, pool: pool, counters: counters, filter: filter)
 
         var progress = Progress()
-        if let held {
-            let body = try store.tabletConfig(of: .first)
-            progress.tabletConfig = body?.config
-            progress.restoration.restore(held, body: body)
+        for state in states {
+            progress.restoration.restore(state, body: try store.tabletConfig(of: state.tablet))
         }
-        try replayLog(into: &progress, applier: applier)
-        let identity = try checkIdentity(stored: stored, logged: progress.identity, state: state)
-        var creation: [LogRecord] = []
-        if progress.tabletConfig == nil || progress.identity == nil {
-            guard progress.records == 0 else { throw NodeError(.damaged, "the log does not say whose it is") }
-            creation = try create(identity, &progress)
+        try replayLog(into: &progress, stored: states, applier: applier)
+        let identity = try checkIdentity(stored: stored, logged: progress.identity, isEmpty: states.isEmpty)
+        if progress.identity == nil, progress.records > 0 {
+            throw NodeError(.damaged, "the log does not say whose it is")
         }
         try check(progress, identity)
         return Recovered(
             identity: identity,
-            core: progress.restoration.finish(
-                node: config.node.id,
-                incarnation: identity.incarnation,
-                members: config.members.map { NodeCore.Member(node: $0.id, region: $0.region) },
-                seed: UInt64.random(in: .min ... .max),
-                settings: ConsensusSettings(),
-                limits: Limits(segmentSize: config.node.storage.logSegmentSize)
-            ),
+            isMember: progress.identity != nil && (progress.hasConfig || config.members.count > 1),
+            restoration: progress.restoration,
             applier: applier,
-            hasReplayed: applier.state.appliedSlot > state.appliedSlot,
-            milliseconds: (SystemClock.monotonic() - began) / 1_000_000,
-            creation: creation
+            hasReplayed: progress.hasReplayed,
+            milliseconds: (SystemClock.monotonic() - began) / 1_000_000
         )
     }
 
     /// Reads the log once, and applies what was chosen while it is read, so that memory holds the undecided tail alone.
-    private func replayLog(into progress: inout Progress, applier: Applier<RocksDBStore>) throws {
+    private func replayLog(
+        into progress: inout Progress,
+        stored: [TabletState],
+        applier: Applier<RocksDBStore>
+    ) throws {
         var nextReport = SystemClock.monotonic() + 1_000_000_000
-        // What the store held when it was opened is durable there: the log need not keep it.
-        let opened = applier.state
         try log.recover(
-            stored: { tablet, epoch in (tablet, epoch) == (opened.tablet, opened.epoch) ? opened.appliedSlot : .zero },
+            // What the store held when it was opened is durable there: the log need not keep it.
+            stored: { tablet, epoch in
+                stored.first { $0.tablet == tablet && $0.epoch == epoch }?.appliedSlot ?? .zero
+            },
             scanned: { record in
                 if isCancelled() { throw CancellationError() }
                 try progress.restoration.noteStatement(of: record)
@@ -124,7 +110,7 @@ struct NodeRecovery {
         case .nodeIdentity:
             progress.identity = try NodeIdentity(decoding: record.body)
         case .config:
-            progress.tabletConfig = try ConfigBody(decoding: record.body).config
+            progress.hasConfig = true
             try progress.restoration.replay(record)
         case .entries:
             progress.slots += min(record.lastSlot.rawValue - record.firstSlot.rawValue, Self.applyRun) + 1
@@ -136,10 +122,8 @@ struct NodeRecovery {
 
     private func applyChosen(_ progress: inout Progress, applier: Applier<RocksDBStore>) throws {
         while let (state, entries) = progress.restoration.takeCommitted() {
-            guard state == applier.state else {
-                throw NodeError(.damaged, "the log goes on with another tablet than the store")
-            }
-            try progress.restoration.noteApplied(try applier.run(entries, tier: .disk))
+            progress.hasReplayed = true
+            try progress.restoration.noteApplied(try applier.run(entries, to: state, tier: .disk))
         }
         progress.slots = 0
     }
@@ -164,15 +148,18 @@ struct NodeRecovery {
     private func checkIdentity(
         stored: NodeIdentity?,
         logged: NodeIdentity?,
-        state: TabletState
+        isEmpty: Bool
     ) throws -> NodeIdentity {
         let wasCreated = try store.systemValue(NodeIdentity.createdName) != nil
         switch (stored, logged) {
         case (nil, nil):
-            guard state.appliedSlot == .zero else {
+            guard isEmpty else {
                 throw NodeError(.damaged, "the store holds data but does not say whose")
             }
-            return NodeIdentity.make(nodeName: config.node.name)
+            // Who this node is must be on the disk before anybody hears of it.
+            let identity = NodeIdentity.make(nodeName: config.node.name)
+            try store.setSystemValue(NodeIdentity.systemName, identity.encoded(), flush: true)
+            return identity
         case (let stored?, nil):
             guard !wasCreated else {
                 throw NodeError(
@@ -202,7 +189,7 @@ struct NodeRecovery {
 
     /// What was found must belong together, and be all that there was.
     private func check(_ progress: Progress, _ identity: NodeIdentity) throws {
-        guard progress.tabletConfig?.voterIndex(of: config.node.id, incarnation: identity.incarnation) != nil else {
+        if progress.restoration.isForeign(to: config.node.id, incarnation: identity.incarnation) {
             throw NodeError(
                 .mixedParts,
                 "the log belongs to another incarnation of this node; restore the data directory as a whole"
@@ -218,26 +205,6 @@ struct NodeRecovery {
             )
         }
     }
-
-    /// A new directory: the store is told whose it is, then the log, then (by the node) that both exist.
-    private func create(_ identity: NodeIdentity, _ progress: inout Progress) throws -> [LogRecord] {
-        try store.setSystemValue(NodeIdentity.systemName, identity.encoded(), flush: true)
-        let first = ConfigBody(config: firstConfig(identity)).record
-        try replay(first, into: &progress)
-        return [LogRecord(kind: .nodeIdentity, tablet: .first, epoch: 1, body: identity.encoded()), first]
-    }
-
-    /// A new node is the one voter of the one tablet.
-    private func firstConfig(_ identity: NodeIdentity) -> TabletConfig {
-        TabletConfig(
-            tablet: .first,
-            epoch: 1,
-            range: .all,
-            voters: [Voter(node: config.node.id, incarnation: identity.incarnation, region: config.node.region)],
-            regionFailures: 0,
-            localThresholdPermille: config.cluster.localThresholdPermille
-        )
-    }
 }
 
 extension Duration {
@@ -245,13 +212,5 @@ extension Duration {
     package var wholeMilliseconds: UInt64 {
         let (seconds, attoseconds) = components
         return UInt64(max(0, seconds * 1000 + attoseconds / 1_000_000_000_000_000))
-    }
-}
-
-extension Limits {
-    /// Commands that share an entry must not outgrow a segment of the log; one alone never does.
-    fileprivate init(segmentSize: Int) {
-        self.init()
-        entryBytesMax = min(entryBytesMax, segmentSize / 2)
     }
 }

@@ -6,11 +6,27 @@ package enum Outcome: Sendable {
     case written(CommandResult, Receipt)
     /// The state may be read now, by whoever asked.
     case readAt(ReadPoint)
+    case read(ReadResult, Receipt)
+    /// What follows on a tablet that was sealed.
+    case sealed([TabletConfig])
+    case moved(to: NodeID)
     case refused(Refusal)
     /// The deadline has passed. A write may still take effect.
     case expired
     /// The node has failed or is closing.
     case unavailable(NodeUnavailable)
+}
+
+extension Outcome {
+    init(_ reply: Reply) {
+        switch reply {
+        case .written(let result, let receipt): self = .written(result, receipt)
+        case .read(let result, let receipt): self = .read(result, receipt)
+        case .sealed(let successors): self = .sealed(successors)
+        case .moved(let node): self = .moved(to: node)
+        case .refused(let refusal): self = .refused(refusal)
+        }
+    }
 }
 
 /// Why a node serves nothing any more.

@@ -1,16 +1,25 @@
 package import AtlasCore
+internal import NIOConcurrencyHelpers
 internal import Synchronization
 
 /// The core's word that consistent reads of a tablet may be answered from the newest applied state by any thread.
 ///
-/// The permit is looked at first, then the state is read (see `Effect.permitReads`).
+/// The permit is looked at first, then the state is read (see `Effect.permitReads`), then `isGone` is asked: a thread that
+/// was held up in between may have read what nobody keeps up any more.
 package final class ReadPermit: Sendable {
+    let key: TabletKey
+    let range: KeyRange
     /// Monotonic nanoseconds; 0 is no permit.
-    private let until = Atomic<UInt64>(0)
+    private let until = Synchronization.Atomic<UInt64>(0)
     /// The newest state that has been applied, for receipts and `min_version`.
-    private let appliedTimestamp = Atomic<UInt64>(0)
+    private let appliedTimestamp: Synchronization.Atomic<UInt64>
+    private let gone = Synchronization.Atomic<Bool>(false)
 
-    package init() {}
+    init(key: TabletKey, range: KeyRange, applied: Timestamp) {
+        self.key = key
+        self.range = range
+        appliedTimestamp = Synchronization.Atomic(applied.rawValue)
+    }
 
     package func isValid() -> Bool {
         let until = until.load(ordering: .acquiring)
@@ -21,15 +30,82 @@ package final class ReadPermit: Sendable {
         Timestamp(rawValue: appliedTimestamp.load(ordering: .acquiring))
     }
 
-    func grant(until time: UInt64) {
+    /// Whether the tablet has left this node.
+    package var isGone: Bool {
+        gone.load(ordering: .acquiring)
+    }
+
+    fileprivate func grant(until time: UInt64) {
         until.store(time, ordering: .releasing)
     }
 
-    func withdraw() {
-        until.store(0, ordering: .releasing)
+    fileprivate func noteApplied(_ timestamp: Timestamp) {
+        appliedTimestamp.store(timestamp.rawValue, ordering: .releasing)
     }
 
-    func noteApplied(_ timestamp: Timestamp) {
-        appliedTimestamp.store(timestamp.rawValue, ordering: .releasing)
+    fileprivate func leave() {
+        until.store(0, ordering: .releasing)
+        gone.store(true, ordering: .releasing)
+    }
+}
+
+/// The permits of a node's tablets.
+package final class ReadPermits: Sendable {
+    /// In the order of their ranges, which do not overlap.
+    private let permits = NIOLockedValueBox<[ReadPermit]>([])
+
+    package init() {}
+
+    /// The permit of the tablet that holds a whole range, valid or not.
+    package func permit(for range: KeyRange) -> ReadPermit? {
+        permits.withLockedValue { permits in
+            if permits.count == 1 { return permits[0].range.includes(range) ? permits[0] : nil }
+            let next = permits.lowerBound { $0.range.start <= range.start }
+            return next > 0 && permits[next - 1].range.includes(range) ? permits[next - 1] : nil
+        }
+    }
+
+    /// Whether this node may serve consistent reads of some tablet.
+    package var isAnyValid: Bool {
+        permits.withLockedValue { $0.contains { $0.isValid() } }
+    }
+
+    /// - Parameter applied: what has been applied by now.
+    func grant(_ key: TabletKey, _ range: KeyRange, until time: UInt64, applied: Timestamp) {
+        permits.withLockedValue { permits in
+            if let known = permits.first(where: { $0.key == key }) { return known.grant(until: time) }
+            for former in permits where former.range.overlaps(range) { former.grant(until: 0) }
+            permits.removeAll { $0.range.overlaps(range) }
+            let permit = ReadPermit(key: key, range: range, applied: applied)
+            permit.grant(until: time)
+            permits.insert(permit, at: permits.lowerBound { $0.range.start < range.start })
+        }
+    }
+
+    func withdraw(_ tablet: TabletID) {
+        permits.withLockedValue { permits in
+            for permit in permits where permit.key.tablet == tablet { permit.grant(until: 0) }
+        }
+    }
+
+    func withdrawAll() {
+        permits.withLockedValue { for permit in $0 { permit.grant(until: 0) } }
+    }
+
+    func noteApplied(_ state: TabletState) {
+        permits.withLockedValue { permits in
+            permits.first { $0.key.tablet == state.tablet && $0.key.epoch == state.epoch }?
+                .noteApplied(state.appliedTimestamp)
+        }
+    }
+
+    /// The rows of a tablet are about to be dropped.
+    func leave(_ config: TabletConfig) {
+        permits.withLockedValue { permits in
+            for permit in permits where permit.key.tablet == config.tablet && permit.key.epoch <= config.epoch {
+                permit.leave()
+            }
+            permits.removeAll(where: \.isGone)
+        }
     }
 }

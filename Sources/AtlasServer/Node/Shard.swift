@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import AtlasLog
 internal import AtlasRocksDB
+internal import Dispatch
 internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
@@ -19,8 +20,13 @@ final class Shard: @unchecked Sendable {
         case event(Event)
         case write(WriteRequest, Responder)
         case read(ReadRequest, Responder)
+        case admin(AdminRequest, Responder)
+        /// The core begins to work: until then everything is refused.
+        indirect case begin(NodeCore)
+        /// The installation of a snapshot has ended.
+        case installed(Event, TabletKey)
         /// Looks at the core, between two events.
-        case inspect(@Sendable (NodeCore) -> Void)
+        case inspect(@Sendable (NodeCore?) -> Void)
         case fail(NodeUnavailable)
         /// Answers requests whose deadline has passed.
         case expire
@@ -33,43 +39,61 @@ final class Shard: @unchecked Sendable {
     private var isRunning = false
 
     private var turn: [Input] = []
-    private var core: NodeCore
+    /// `nil` before `begin`.
+    var core: NodeCore!
     private var effects: [Effect] = []
     /// Events that effects of this turn have caused already.
-    private var followUps: [Event] = []
-    private var records: [LogRecord] = []
-    private var recordsToken: LogToken = 0
-    private var recordsMustSync = false
+    var followUps: [Event] = []
+    var records: [LogRecord] = []
+    var recordsToken: LogToken = 0
+    var recordsMustSync = false
+    /// Everything appended up to this one is durable.
+    private(set) var durableToken: LogToken = 0
+    /// Messages for other nodes that leave with this turn.
+    var outgoing: [(receiver: NodeID, message: PeerMessage)] = []
+    /// Messages that wait for their log token.
+    var held: [(token: LogToken, receiver: NodeID, message: PeerMessage)] = []
+    /// Tablets that have left, whose rows wait for a log token.
+    var leaving: [(token: LogToken, config: TabletConfig)] = []
     private var pending = PendingRequests()
     private var outboxes: [LoopOutbox] = []
     /// Fires at the earliest deadline of a pending request, or before.
     private var expiry = EarliestTimer()
     /// Fires at the earliest time at which the core wants to be woken.
-    private var wake = EarliestTimer()
-    private var failure: NodeUnavailable?
+    var wake = EarliestTimer()
+    private(set) var failure: NodeUnavailable? = .starting
 
-    private let log: DurableLog
-    private let applier: Applier<Store>
-    private let permit: ReadPermit
+    let log: DurableLog
+    let store: Store
+    let applier: Applier<Store>
+    let transfers: SnapshotTransfers
+    let permits: ReadPermits
+    let peers: (any PeerSender)?
+    let pool: NIOThreadPool
     /// Takes over from threads that have other things to do.
-    private let loop: any EventLoop
-    private let logger: Logger
+    let loop: any EventLoop
+    let logger: Logger
     /// Called once, from any thread, when the shard can serve nothing any more.
     private let onFailure: @Sendable (String) -> Void
 
     init(
-        core: NodeCore,
         log: DurableLog,
+        store: Store,
         applier: Applier<Store>,
-        permit: ReadPermit,
+        permits: ReadPermits,
+        peers: (any PeerSender)?,
+        pool: NIOThreadPool,
         loop: any EventLoop,
         logger: Logger,
         onFailure: @escaping @Sendable (String) -> Void
     ) {
-        self.core = core
         self.log = log
+        self.store = store
         self.applier = applier
-        self.permit = permit
+        self.permits = permits
+        self.peers = peers
+        self.pool = pool
+        transfers = SnapshotTransfers(store: store, applier: applier, pool: pool)
         self.loop = loop
         self.logger = logger
         self.onFailure = onFailure
@@ -94,6 +118,21 @@ final class Shard: @unchecked Sendable {
         if isRunning { return lock.unlock() }
         isRunning = true
         run(turnsMax: Self.turnsMax)
+    }
+
+    /// Looks at the core between two of its steps. Waits for the turn.
+    /// - Returns: `nil` before the core has begun.
+    func inspect<Value: Sendable>(_ look: @escaping @Sendable (NodeCore) -> Value) -> Value? {
+        let done = DispatchSemaphore(value: 0)
+        let value = NIOLockedValueBox<Value?>(nil)
+        submit(
+            .inspect { core in
+                if let core { value.withLockedValue { $0 = look(core) } }
+                done.signal()
+            }
+        )
+        done.wait()
+        return value.withLockedValue { $0 }
     }
 
     /// Called with the lock held and `isRunning` set; returns without the lock.
@@ -133,11 +172,12 @@ extension Shard {
         step(.endOfTurn, now: now)
         repeat {
             flushRecords()
+            flushMessages()
             while let event = followUps.first {
                 followUps.removeFirst()
                 step(event, now: now)
             }
-        } while !records.isEmpty
+        } while !records.isEmpty || !outgoing.isEmpty
         for outbox in outboxes { outbox.send() }
         outboxes.removeAll(keepingCapacity: true)
     }
@@ -152,6 +192,15 @@ extension Shard {
         case .read(let request, let responder):
             if let failure { return answer(responder, .unavailable(failure)) }
             step(.read(insert(responder, deadline: request.deadline, now: now), request), now: now)
+        case .admin(let request, let responder):
+            if let failure { return answer(responder, .unavailable(failure)) }
+            step(.admin(insert(responder, deadline: request.deadline, now: now), request), now: now)
+        case .installed(let event, let tablet):
+            transfers.noteInstalled(tablet)
+            if case .snapshotInstalled(_, let state) = event { permits.noteApplied(state) }
+            step(event, now: now)
+        case .begin(let core):
+            begin(core, now: now)
         case .inspect(let look):
             look(core)
         case .fail(let reason):
@@ -164,6 +213,13 @@ extension Shard {
         }
     }
 
+    private func begin(_ core: NodeCore, now: Instant) {
+        guard self.core == nil, failure == .starting else { return }
+        self.core = core
+        failure = nil
+        step(.start, now: now)
+    }
+
     private func step(_ event: Event, now: Instant) {
         guard failure == nil else { return }
         core.step(event, now: now, effects: &effects)
@@ -171,42 +227,33 @@ extension Shard {
             carryOut(effect, now: now)
         }
         effects.removeAll(keepingCapacity: true)
+        if case .durable(let token) = event { release(through: token) }
     }
 
-    private func carryOut(_ effect: Effect, now: Instant) {
-        switch effect {
-        case .append(let record, let token, let mustSync):
-            records.append(record)
-            recordsToken = token
-            recordsMustSync = recordsMustSync || mustSync
-        case .apply(_, let entries):
-            apply(entries)
-        case .read(let handle, let point) where point.query == nil:
-            answer(handle, .readAt(point))
-        case .reply(let handle, .written(let result, let receipt)):
-            answer(handle, .written(result, receipt))
-        case .reply(let handle, .refused(let refusal)):
-            answer(handle, .refused(refusal))
-        case .permitReads(_, let until):
-            permit.grant(until: until)
-        case .withdrawReadPermit:
-            permit.withdraw()
-        case .truncateLog(let tablet, let epoch, let slot):
-            log.truncate(tablet: tablet, epoch: epoch, through: slot)
-        case .wake(let time):
-            wake.arm(at: time, now: now, on: loop) { [weak self] in self?.submit(.wake) }
-        case .report(let text):
-            logger.warning("\(text)")
-        // A node alone in its cluster is asked for none of these.
-        case .send(_, let peer, _):
-            logger.error("no link to a peer", metadata: ["peer": "\(peer.rawValue)"])
-        case .read(let handle, let point):
-            followUps.append(.readFinished(handle, point, .failure(.failed("this node reads for no other"))))
-        case .reply(let handle, .read), .reply(let handle, .sealed), .reply(let handle, .moved):
-            answer(handle, .refused(.failed("the answer is of another kind than the request")))
-        case .readSnapshot, .stageSnapshot, .installSnapshot, .dropStagedSnapshot, .discard:
-            logger.error("this node takes part in no exchange of snapshots")
+    /// Sends and drops what waited for a token that is durable now.
+    private func release(through token: LogToken) {
+        durableToken = token
+        while let (token, config) = leaving.first, token <= durableToken {
+            leaving.removeFirst()
+            discard(config)
         }
+        guard held.contains(where: { $0.token <= token }) else { return }
+        for (needed, receiver, message) in held where needed <= token { outgoing.append((receiver, message)) }
+        held.removeAll { $0.token <= token }
+    }
+
+    func send(_ message: PeerMessage, to receiver: NodeID, after token: LogToken) {
+        if token <= durableToken {
+            outgoing.append((receiver, message))
+        } else {
+            held.append((token, receiver, message))
+        }
+    }
+
+    private func flushMessages() {
+        guard !outgoing.isEmpty else { return }
+        peers?.send(outgoing)
+        outgoing.removeAll(keepingCapacity: true)
     }
 
     /// Hands what the turn appended to the log in one piece.
@@ -219,7 +266,7 @@ extension Shard {
         if durability == .now { followUps.append(.durable(recordsToken)) }
     }
 
-    private func answer(_ handle: RequestHandle, _ outcome: Outcome) {
+    func answer(_ handle: RequestHandle, _ outcome: Outcome) {
         // A failure amid a step has answered everybody already.
         guard failure == nil else { return }
         if let responder = pending.remove(handle) { answer(responder, outcome) }
@@ -235,8 +282,14 @@ extension Shard {
 
 extension Shard {
     private func insert(_ responder: Responder, deadline: UInt64, now: Instant) -> RequestHandle {
-        arm(deadline, now: now)
-        return pending.insert(responder, deadline: deadline)
+        let end = deadline == .max ? .max : deadline + Self.patience(deadline - min(deadline, now.monotonic))
+        arm(end, now: now)
+        return pending.insert(responder, deadline: end)
+    }
+
+    /// How much later than its deadline a request is given up here: the core knows better why nothing came of it.
+    private static func patience(_ remaining: UInt64) -> UInt64 {
+        min(remaining / 40, 50_000_000)
     }
 
     /// What waits for a disk may wait for long, but nobody has to wait with it.
@@ -252,39 +305,14 @@ extension Shard {
     }
 }
 
-// MARK: - Applying
+// MARK: - The end
 
 extension Shard {
-    private func apply(_ entries: [Entry]) {
-        let finished = applier.apply(entries) { [self] result in
-            switch result {
-            case .success(let outcome):
-                noteApplied(outcome)
-                submit(.event(.applied(outcome.state, results: outcome.results)))
-            case .failure(let error):
-                submit(.fail(.failed("applying failed: \(error)")))
-            }
-        }
-        switch finished {
-        case .success(let outcome):
-            noteApplied(outcome)
-            followUps.append(.applied(outcome.state, results: outcome.results))
-        case .failure(let error):
-            fail(.failed("applying failed: \(error)"))
-        case nil:
-            break
-        }
-    }
-
-    private func noteApplied(_ outcome: StateMachine.Outcome) {
-        permit.noteApplied(outcome.state.appliedTimestamp)
-    }
-
     /// Nothing is served any more. What was under way is answered; its outcome is unknown.
-    private func fail(_ reason: NodeUnavailable) {
-        guard failure == nil else { return }
+    func fail(_ reason: NodeUnavailable) {
+        guard failure == nil || failure == .starting else { return }
         failure = reason
-        permit.withdraw()
+        permits.withdrawAll()
         expiry.disarm()
         wake.disarm()
         for responder in pending.removeAll() {

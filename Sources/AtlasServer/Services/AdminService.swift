@@ -153,7 +153,7 @@ extension AdminService {
             $0.nodeID = node.config.node.name
             $0.address = node.config.node.address.description
             $0.regionID = node.config.node.region.rawValue
-            $0.isLeader = node.permit.isValid()
+            $0.isLeader = node.permits.isAnyValid
             $0.lastSeen = .init(millisecondsSince1970: SystemClock.wall())
         }
     }

@@ -1,5 +1,6 @@
 internal import AtlasCore
 package import AtlasProtobuf
+internal import AtlasRPC
 internal import AtlasRocksDB
 internal import NIOPosix
 
@@ -68,16 +69,26 @@ extension EmbeddedService {
                 receipt: request.wantReceipt ? receipts.write(receipt, arrival) : nil
             )
         }
-        // A batch that writes nothing reads one snapshot, and needs no log.
-        let newest = RequestTranslation.Read(version: nil, minVersion: .zero)
-        let point = try await readPoint(.all, newest, arrival, wantsReceipt: request.wantReceipt)
-        let snapshot = node.store.snapshot()
-        let result = try await readingStore { tier throws(StoreError) in
-            try StateMachine.evaluate(command, now: SystemClock.wall()) { key throws(StoreError) in
-                try snapshot.record(of: key, at: nil, tier: tier)
-            }
+        guard let range = command.range else {
+            return WireBatchResponse(command, .applied(version: .zero, results: [], duplicate: false), receipt: nil)
         }
-        return WireBatchResponse(command, result, receipt: point.map { receipts.read($0.receipt, arrival) })
+        // A batch that writes nothing reads one snapshot, and needs no log.
+        let way = try node.way(range, .init(), arrival, query: .get(command), wantsReceipt: request.wantReceipt)
+        if case .permitted(let permit) = way {
+            let snapshot = node.store.snapshot()
+            let result = try await readingStore { tier throws(StoreError) in
+                try StateMachine.evaluate(command, now: SystemClock.wall()) { key throws(StoreError) in
+                    try snapshot.record(of: key, at: nil, tier: tier)
+                }
+            }
+            if !permit.isGone { return WireBatchResponse(command, result, receipt: nil) }
+        }
+        let (result, receipt) = try await ask(way.question ?? RequestTranslation.Read().request(range, arrival, .get(command)))
+        return WireBatchResponse(
+            command,
+            try result.batch.get(),
+            receipt: request.wantReceipt ? receipts.read(receipt, arrival) : nil
+        )
     }
 
     private nonisolated(nonsending) func submit(
@@ -100,62 +111,64 @@ extension EmbeddedService {
     ) async throws(ServiceError) -> WireGetResponse {
         let (key, read) = try translation.get(request)
         let range = KeyRange(start: key, end: key.successor)
-        let point = try await readPoint(range, read, arrival, wantsReceipt: request.wantReceipt)
-        let (store, version) = (node.store, read.version)
-        let record = try await readingStore { tier throws(StoreError) in
-            if let version {
-                try store.record(of: key, at: version, tier: tier)
-            } else {
-                try store.record(of: key, tier: tier)
+        let way = try node.way(range, read, arrival, query: .get(key), wantsReceipt: request.wantReceipt)
+        if case .permitted(let permit) = way {
+            let (store, version) = (node.store, read.version)
+            let record = try await readingStore { tier throws(StoreError) in
+                if let version {
+                    try store.record(of: key, at: version, tier: tier)
+                } else {
+                    try store.record(of: key, tier: tier)
+                }
             }
+            let now = version?.milliseconds ?? SystemClock.wall()
+            if !permit.isGone { return WireGetResponse(record.flatMap { $0.isExpired(at: now) ? nil : $0 }) }
         }
-        var response = WireGetResponse()
-        response.receipt = point.map { receipts.read($0.receipt, arrival) }
-        if let record, !record.isExpired(at: version?.milliseconds ?? SystemClock.wall()) {
-            response.found = true
-            response.value = record.value
-            response.version = Int64(record.version.rawValue)
-        }
+        let (result, receipt) = try await ask(way.question ?? read.request(range, arrival, .get(key)))
+        var response = WireGetResponse(result)
+        if request.wantReceipt { response.receipt = receipts.read(receipt, arrival) }
         return response
     }
 
-    /// - Returns: a scan at a snapshot that is taken now.
+    /// - Returns: a scan at a snapshot that is taken now, or with the first page.
     package nonisolated(nonsending) func scan(
         _ request: WireScanRequest,
         _ arrival: Arrival
     ) async throws(ServiceError) -> EmbeddedScan {
         let (range, read) = try translation.scan(request)
-        let point = try await readPoint(range, read, arrival, wantsReceipt: request.wantReceipt)
-        let snapshot = node.store.snapshot()
-        do throws(StoreError) {
-            let applied = try snapshot.tabletState(of: .first)?.appliedTimestamp ?? .zero
-            return EmbeddedScan(
-                self,
-                request,
-                range,
-                snapshot: snapshot,
-                version: read.version,
-                newest: applied,
-                receipt: point.map { receipts.read($0.receipt, arrival) }
-            )
-        } catch {
-            throw ServiceError(error)
+        let query = ScanQuery(reverse: request.reverse, keysOnly: request.keysOnly, limit: 1, bytesMax: 1)
+        let way = try node.way(range, read, arrival, query: .scan(query), wantsReceipt: request.wantReceipt)
+        if case .permitted(let permit) = way {
+            let snapshot = node.store.snapshot()
+            do throws(StoreError) {
+                let applied = try snapshot.tabletState(of: permit.key.tablet)?.appliedTimestamp ?? .zero
+                let source = EmbeddedScan.Source.snapshot(
+                    snapshot,
+                    now: read.version?.milliseconds ?? SystemClock.wall()
+                )
+                if !permit.isGone {
+                    return EmbeddedScan(self, request, arrival, range, source, version: read.version, newest: applied)
+                }
+            } catch {
+                throw ServiceError(error)
+            }
         }
+        let question = way.question ?? read.request(range, arrival, .scan(query))
+        return EmbeddedScan(self, request, arrival, range, .core(question), version: read.version, newest: .zero)
     }
 
-    /// Waits until the state that a read asks for may be read: not at all where the core has permitted it.
-    /// - Returns: the core's word on how the read was served; `nil` where the permit stood in for it.
-    private nonisolated(nonsending) func readPoint(
-        _ range: KeyRange,
-        _ read: RequestTranslation.Read,
-        _ arrival: Arrival,
-        wantsReceipt: Bool
-    ) async throws(ServiceError) -> ReadPoint? {
-        guard let question = try node.question(range, read, arrival, wantsReceipt: wantsReceipt) else { return nil }
+    /// Has a read served by whichever node the core finds.
+    fileprivate nonisolated(nonsending) func ask(
+        _ question: ReadRequest
+    ) async throws(ServiceError) -> (ReadResult, Receipt) {
         let outcome = await withUnsafeContinuation { continuation in
             node.read(question, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
         }
-        return try outcome.readPoint(at: node).get()
+        return try outcome.read(at: node).get()
+    }
+
+    fileprivate func receipt(_ receipt: Receipt, _ arrival: Arrival) -> WireReceipt {
+        receipts.read(receipt, arrival)
     }
 
     /// Reads on the caller's thread if memory suffices, otherwise on one that may wait.
@@ -182,17 +195,23 @@ extension EmbeddedService {
     }
 }
 
-/// A scan of one snapshot, page by page; memory holds one page.
+/// A scan of one state, page by page; memory holds one page.
 ///
 /// `@unchecked Sendable`: used by one task at a time.
 package final class EmbeddedScan: @unchecked Sendable {
+    fileprivate enum Source: Sendable {
+        /// - now: milliseconds since 1970: what has expired by then is left out.
+        case snapshot(RocksDBSnapshot, now: UInt64)
+        /// The next page is asked for like this, but for its range and its bounds.
+        case core(ReadRequest)
+    }
+
     private let service: EmbeddedService
     private let request: WireScanRequest
-    private let snapshot: RocksDBSnapshot
-    private let version: Timestamp?
-    private let snapshotVersion: Int64
-    /// Milliseconds since 1970: what has expired by then is left out.
-    private let now: UInt64
+    private let arrival: Arrival
+    private let source: Source
+    private var version: Timestamp?
+    private var snapshotVersion: Timestamp
     private var receipt: WireReceipt?
     private var rest: KeyRange?
     private var itemsLeft: Int
@@ -201,19 +220,18 @@ package final class EmbeddedScan: @unchecked Sendable {
     fileprivate init(
         _ service: EmbeddedService,
         _ request: WireScanRequest,
+        _ arrival: Arrival,
         _ range: KeyRange,
-        snapshot: RocksDBSnapshot,
+        _ source: Source,
         version: Timestamp?,
-        newest: Timestamp,
-        receipt: WireReceipt?
+        newest: Timestamp
     ) {
         self.service = service
         self.request = request
-        self.snapshot = snapshot
+        self.arrival = arrival
+        self.source = source
         self.version = version
-        snapshotVersion = Int64((version ?? newest).rawValue)
-        now = version?.milliseconds ?? SystemClock.wall()
-        self.receipt = receipt
+        snapshotVersion = version ?? newest
         rest = range.isEmpty ? nil : range
         itemsLeft = request.limit > 0 ? Int(request.limit) : .max
     }
@@ -222,10 +240,10 @@ package final class EmbeddedScan: @unchecked Sendable {
     package nonisolated(nonsending) func nextPage() async throws(ServiceError) -> WireScanResponse? {
         guard rest != nil || isFirst else { return nil }
         var response = WireScanResponse()
-        response.snapshotVersion = snapshotVersion
+        if let rest { response.items = try await readPage(rest) }
+        response.snapshotVersion = Int64(snapshotVersion.rawValue)
         response.receipt = receipt
         receipt = nil
-        if let rest { response.items = try await readPage(rest) }
         defer { isFirst = false }
         return response.items.isEmpty && !isFirst ? nil : response
     }
@@ -233,21 +251,46 @@ package final class EmbeddedScan: @unchecked Sendable {
     private nonisolated(nonsending) func readPage(_ range: KeyRange) async throws(ServiceError) -> [WireScanItem] {
         let pageItems = request.itemsPerMessage == 0 ? ScanTask.pageItemsMax : Int(request.itemsPerMessage)
         let limit = min(itemsLeft, pageItems, ScanTask.pageItemsMax)
-        let (snapshot, request, version, now) = (snapshot, request, version, now)
-        let page = try await service.readingStore { tier throws(StoreError) in
-            try snapshot.scan(
-                range,
-                reverse: request.reverse,
-                keysOnly: request.keysOnly,
-                at: version,
-                now: now,
-                limit: limit,
-                bytesMax: ScanTask.pageBytesMax,
-                tier: tier
-            )
-        }
+        let page = try await page(range, limit: limit)
         itemsLeft -= page.items.count
         rest = itemsLeft > 0 ? page.rest : nil
         return page.items.map { WireScanItem(key: $0.key.bytes, value: $0.value, version: Int64($0.version.rawValue)) }
+    }
+
+    private nonisolated(nonsending) func page(_ range: KeyRange, limit: Int) async throws(ServiceError) -> ScanPage {
+        let (reverse, keysOnly) = (request.reverse, request.keysOnly)
+        switch source {
+        case .snapshot(let snapshot, let now):
+            let version = version
+            return try await service.readingStore { tier throws(StoreError) in
+                try snapshot.scan(
+                    range,
+                    reverse: reverse,
+                    keysOnly: keysOnly,
+                    at: version,
+                    now: now,
+                    limit: limit,
+                    bytesMax: ScanTask.pageBytesMax,
+                    tier: tier
+                )
+            }
+        case .core(var question):
+            let bytesMax = ScanTask.askedPageBytesMax
+            question.range = range
+            question.version = version
+            question.mergesClock = !isFirst
+            question.query = .scan(ScanQuery(reverse: reverse, keysOnly: keysOnly, limit: limit, bytesMax: bytesMax))
+            let (result, served) = try await service.ask(question)
+            guard case .page(let page) = result else {
+                throw ServiceError(.internal, .internal, "the answer is no page of a scan")
+            }
+            if isFirst {
+                // The first page says which state the others have to be of.
+                version = version ?? served.stamp
+                snapshotVersion = version ?? .zero
+                if request.wantReceipt { receipt = service.receipt(served, arrival) }
+            }
+            return page
+        }
     }
 }

@@ -1,5 +1,6 @@
 internal import AtlasCore
 package import AtlasProtobuf
+internal import AtlasRPC
 internal import AtlasRocksDB
 internal import NIOCore
 internal import NIOPosix
@@ -14,8 +15,16 @@ package struct Arrival: Sendable {
     package init(timeRemaining: Int64?) {
         let now = SystemClock.monotonic()
         time = now
-        deadline = timeRemaining.map { now + UInt64(max(0, $0)) } ?? .max
+        deadline = timeRemaining.map { now + Self.timeToServe(UInt64(max(0, $0))) } ?? .max
     }
+
+    /// Whoever waits is to hear why it was in vain: a little of the time is kept for the answer.
+    private static func timeToServe(_ remaining: UInt64) -> UInt64 {
+        remaining - min(remaining / 20, answerTimeMax)
+    }
+
+    /// Nanoseconds.
+    private static let answerTimeMax: UInt64 = 100_000_000
 }
 
 /// What a call gets: its response, or why there is none.
@@ -57,14 +66,15 @@ extension KeyValueService {
         do throws(ServiceError) {
             let (key, read) = try translation.get(request)
             let range = KeyRange(start: key, end: key.successor)
-            try whenReadable(range, read, arrival, on: loop, wantsReceipt: request.wantReceipt) { [self] readable in
-                switch readable {
-                case .success(let point):
-                    readRecord(key, at: read.version, on: loop) { result in
-                        finish(result.map { self.response(to: request, record: $0, point: point, arrival: arrival) })
+            switch try node.way(range, read, arrival, query: .get(key), wantsReceipt: request.wantReceipt) {
+            case .ask(let question):
+                ask(question, request, arrival, on: loop, then: finish)
+            case .permitted(let permit):
+                readRecord(key, at: read.version, on: loop) { [self] result in
+                    if permit.isGone {
+                        return ask(read.request(range, arrival, .get(key)), request, arrival, on: loop, then: finish)
                     }
-                case .failure(let error):
-                    finish(.failure(error))
+                    finish(result.map { WireGetResponse($0) })
                 }
             }
         } catch {
@@ -72,24 +82,31 @@ extension KeyValueService {
         }
     }
 
-    /// Calls back when the state that a read asks for may be read: at once where the core has permitted it.
-    /// - Parameters:
-    ///   - wantsReceipt: ask the core even so.
-    ///   - then: gets the core's word on how the read was served; `nil` where the permit stood in for it.
-    func whenReadable(
-        _ range: KeyRange,
-        _ read: RequestTranslation.Read,
+    private func ask(
+        _ question: ReadRequest,
+        _ request: WireGetRequest,
         _ arrival: Arrival,
         on loop: LoopContext,
-        wantsReceipt: Bool,
-        then: @escaping @Sendable (ServiceResult<ReadPoint?>) -> Void
-    ) throws(ServiceError) {
-        guard let question = try node.question(range, read, arrival, wantsReceipt: wantsReceipt) else {
-            return then(.success(nil))
+        then: @escaping @Sendable (ServiceResult<WireGetResponse>) -> Void
+    ) {
+        ask(question, on: loop) { [receipts] result in
+            then(
+                result.map { result, receipt in
+                    var response = WireGetResponse(result)
+                    if request.wantReceipt { response.receipt = receipts.read(receipt, arrival) }
+                    return response
+                }
+            )
         }
-        let responder = Responder(outbox: loop.outbox) { [node] outcome in
-            then(outcome.readPoint(at: node).map(Optional.some))
-        }
+    }
+
+    /// Has a read served by whichever node the core finds.
+    func ask(
+        _ question: ReadRequest,
+        on loop: LoopContext,
+        then: @escaping @Sendable (ServiceResult<(ReadResult, Receipt)>) -> Void
+    ) {
+        let responder = Responder(outbox: loop.outbox) { [node] outcome in then(outcome.read(at: node)) }
         loop.submit(.read(question, responder))
     }
 
@@ -112,21 +129,23 @@ extension KeyValueService {
             then(result)
         }
     }
+}
 
-    private func response(
-        to request: WireGetRequest,
-        record: Record?,
-        point: ReadPoint?,
-        arrival: Arrival
-    ) -> WireGetResponse {
-        var response = WireGetResponse()
-        if let record {
-            response.found = true
-            response.value = record.value
-            response.version = Int64(record.version.rawValue)
-        }
-        response.receipt = point.map { receipts.read($0.receipt, arrival) }
-        return response
+extension WireGetResponse {
+    init(_ record: Record?) {
+        self.init()
+        guard let record else { return }
+        found = true
+        value = record.value
+        version = Int64(record.version.rawValue)
+    }
+
+    init(_ result: ReadResult) {
+        self.init()
+        guard case .got(.applied(_, let results, _)) = result, let met = results.first, met.found else { return }
+        found = true
+        value = met.value ?? []
+        version = Int64(met.version.rawValue)
     }
 }
 
@@ -259,22 +278,29 @@ extension KeyValueService {
             loop.record(.batch, result, since: arrival)
             then(result)
         }
-        let range = KeyRange(start: command.operations.first?.key ?? Key([0]), end: nil)
-        let newest = RequestTranslation.Read(version: nil, minVersion: .zero)
+        guard let range = command.range else {
+            return finish(.success((.applied(version: .zero, results: [], duplicate: false), nil)))
+        }
+        let read = RequestTranslation.Read()
+        let ask: @Sendable (ReadRequest) -> Void = { [self] question in
+            self.ask(question, on: loop) { result in
+                finish(result.flatMap { result, receipt in result.batch.map { ($0, receipt) } })
+            }
+        }
         do throws(ServiceError) {
-            try whenReadable(range, newest, arrival, on: loop, wantsReceipt: wantsReceipt) { [node] readable in
-                switch readable {
-                case .success(let point):
-                    let snapshot = node.store.snapshot()
-                    node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
-                        try StateMachine.evaluate(command, now: SystemClock.wall()) { key throws(StoreError) in
-                            try snapshot.record(of: key, at: nil, tier: tier)
-                        }
-                    } then: { result in
-                        finish(result.map { ($0, point?.receipt) })
+            switch try node.way(range, read, arrival, query: .get(command), wantsReceipt: wantsReceipt) {
+            case .ask(let question):
+                // A batch begins where its first key is.
+                ask(question)
+            case .permitted(let permit):
+                let snapshot = node.store.snapshot()
+                node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
+                    try StateMachine.evaluate(command, now: SystemClock.wall()) { key throws(StoreError) in
+                        try snapshot.record(of: key, at: nil, tier: tier)
                     }
-                case .failure(let error):
-                    finish(.failure(error))
+                } then: { result in
+                    if permit.isGone { return ask(read.request(range, arrival, .get(command))) }
+                    finish(result.map { ($0, nil) })
                 }
             }
         } catch {
@@ -309,6 +335,27 @@ extension KeyValueService {
 extension Command {
     fileprivate var isReadOnly: Bool {
         !operations.contains(where: \.isWrite)
+    }
+
+    /// From the lowest key to the highest; `nil` without operations.
+    var range: KeyRange? {
+        let keys = operations.map(\.key)
+        guard let lowest = keys.min(), let highest = keys.max() else { return nil }
+        return KeyRange(start: lowest, end: highest.successor)
+    }
+}
+
+extension ReadQuery {
+    static func get(_ key: Key) -> ReadQuery {
+        .get(Command(operations: [Operation(.get, key: key)]))
+    }
+}
+
+extension ReadResult {
+    /// As a batch gets it.
+    var batch: ServiceResult<CommandResult> {
+        if case .got(let result) = self { return .success(result) }
+        return .failure(ServiceError(.internal, .internal, "the answer is of another kind than the request"))
     }
 }
 

@@ -4,23 +4,55 @@ internal import AtlasRPC
 
 // Between the services and the node: what a read has to ask, and what an outcome means to a caller.
 
+/// How a read is served.
+enum ReadWay: Sendable {
+    /// From the newest state of the store, by whoever holds the permit.
+    case permitted(ReadPermit)
+    /// By the node that the core finds.
+    case ask(ReadRequest)
+
+    var question: ReadRequest? {
+        if case .ask(let question) = self { question } else { nil }
+    }
+}
+
 extension Node {
-    /// What a read has to ask the core before it reads the store; `nil` where the permit is the answer.
-    /// - Parameter wantsReceipt: only the core can say how the read was served, so ask even so.
-    func question(
+    /// - Parameters:
+    ///   - query: what is read, in case that somebody else has to read it.
+    ///   - wantsReceipt: only the core can say how the read was served, so ask even so.
+    func way(
         _ range: KeyRange,
         _ read: RequestTranslation.Read,
         _ arrival: Arrival,
+        query: @autoclosure () -> ReadQuery,
         wantsReceipt: Bool
-    ) throws(ServiceError) -> ReadRequest? {
-        if permit.isValid() {
+    ) throws(ServiceError) -> ReadWay {
+        if let permit = permits.permit(for: range), permit.isValid() {
             let applied = permit.applied
-            if read.minVersion > applied {
+            if read.minVersion > applied, read.minVersion.milliseconds > SystemClock.wall() + Self.versionAheadMax {
                 throw .versionInFuture(Int64(read.minVersion.rawValue), newest: applied)
             }
-            if !wantsReceipt, (read.version ?? .zero) <= applied { return nil }
+            if !wantsReceipt, (read.version ?? .zero) <= applied { return .permitted(permit) }
         }
-        return ReadRequest(range: range, version: read.version, deadline: arrival.deadline)
+        return .ask(read.request(range, arrival, query()))
+    }
+
+    /// Milliseconds by which clocks of this cluster may be apart: a version farther ahead comes from none of them.
+    private static let versionAheadMax: UInt64 = 500
+}
+
+extension RequestTranslation.Read {
+    /// As the core gets it.
+    func request(_ range: KeyRange, _ arrival: Arrival, _ query: ReadQuery) -> ReadRequest {
+        ReadRequest(
+            range: range,
+            version: version,
+            deadline: arrival.deadline,
+            consistency: consistency,
+            stalenessMax: stalenessMax,
+            minVersion: minVersion,
+            query: query
+        )
     }
 }
 
@@ -34,18 +66,18 @@ extension Outcome {
         case .refused(let refusal): .failure(ServiceError(refusal, members: node.config.members))
         case .expired: .failure(.writeExpired)
         case .unavailable(let reason): .failure(ServiceError(reason))
-        case .readAt: preconditionFailure("a write is not answered like a read")
+        case .readAt, .read, .sealed, .moved: preconditionFailure("a write is answered like a write")
         }
     }
 
     /// As a read gets it that was made at `node`.
-    func readPoint(at node: Node) -> ServiceResult<ReadPoint> {
+    func read(at node: Node) -> ServiceResult<(ReadResult, Receipt)> {
         switch self {
-        case .readAt(let point): .success(point)
+        case .read(let result, let receipt): .success((result, receipt))
         case .refused(let refusal): .failure(ServiceError(refusal, members: node.config.members))
         case .expired: .failure(.deadlineExceeded)
         case .unavailable(let reason): .failure(ServiceError(reason))
-        case .written: preconditionFailure("a read is not answered like a write")
+        case .readAt, .written, .sealed, .moved: preconditionFailure("a read is answered like a read")
         }
     }
 }

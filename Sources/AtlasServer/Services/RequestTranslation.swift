@@ -6,19 +6,25 @@ struct RequestTranslation: Sendable {
     let limits: RequestLimits
     /// For writes that do not say.
     let writeStrategy: WriteStrategy
+    /// For reads that do not say.
+    let readStrategy: ReadStrategy
     /// The longest time to live, in milliseconds: a thousand years.
     static let ttlMax: UInt64 = 1_000 * 366 * 86_400_000
 
     init(config: AtlasConfiguration) {
         limits = config.cluster.limits
         writeStrategy = config.node.regions.writeStrategy
+        readStrategy = config.node.regions.readStrategy
     }
 
     /// A read of one key or a range.
     struct Read: Sendable {
         /// `nil` is the newest state.
         var version: Timestamp?
-        var minVersion: Timestamp
+        var minVersion = Timestamp.zero
+        var consistency = Consistency.consistent
+        /// Nanoseconds.
+        var stalenessMax: UInt64?
     }
 
     // MARK: Keys and values
@@ -111,23 +117,51 @@ struct RequestTranslation: Sendable {
 
     private func read(
         _ consistency: Atlas_Consistency,
+        isConsistent: Bool,
+        maxStaleness: UInt64,
         minVersion: Int64,
         atVersion: Int64
     ) throws(ServiceError) -> Read {
-        if case .UNRECOGNIZED(let value) = consistency { throw .unknownValue("consistency", value) }
         if minVersion < 0 { throw .invalid("min_version is negative") }
         if atVersion < 0 { throw .invalid("at_version is negative") }
+        let asked = try self.consistency(consistency)
         return Read(
             version: atVersion == 0 ? nil : Timestamp(rawValue: UInt64(atVersion)),
-            minVersion: Timestamp(rawValue: UInt64(minVersion))
+            minVersion: Timestamp(rawValue: UInt64(minVersion)),
+            consistency: isConsistent ? .consistent : asked,
+            stalenessMax: maxStaleness == 0 ? nil : min(maxStaleness, Self.ttlMax) * ConsensusSettings.millisecond
         )
+    }
+
+    private func consistency(_ consistency: Atlas_Consistency) throws(ServiceError) -> Consistency {
+        switch consistency {
+        case .unspecified:
+            switch readStrategy {
+            case .local: .local
+            case .nearest: .nearest
+            case .consistent: .consistent
+            }
+        case .local: .local
+        case .nearest: .nearest
+        case .consistent: .consistent
+        case .UNRECOGNIZED(let value): throw .unknownValue("consistency", value)
+        }
     }
 
     // MARK: Requests
 
     func get(_ request: WireGetRequest) throws(ServiceError) -> (Key, Read) {
         let key = try key(request.key)
-        return (key, try read(request.consistency, minVersion: request.minVersion, atVersion: request.atVersion))
+        return (
+            key,
+            try read(
+                request.consistency,
+                isConsistent: request.consistentRead,
+                maxStaleness: request.maxStaleness,
+                minVersion: request.minVersion,
+                atVersion: request.atVersion
+            )
+        )
     }
 
     func put(_ request: WirePutRequest, _ arrival: Arrival) throws(ServiceError) -> WriteRequest {
@@ -219,6 +253,15 @@ struct RequestTranslation: Sendable {
             let prefixed = KeyRange(prefix: try boundary(request.prefix))
             range = range.intersection(prefixed)
         }
-        return (range, try read(request.consistency, minVersion: request.minVersion, atVersion: request.atVersion))
+        return (
+            range,
+            try read(
+                request.consistency,
+                isConsistent: false,
+                maxStaleness: request.maxStaleness,
+                minVersion: request.minVersion,
+                atVersion: request.atVersion
+            )
+        )
     }
 }

@@ -140,7 +140,9 @@ struct ReceiptTranslation: Sendable {
     }
 
     func read(_ receipt: Receipt, _ arrival: Arrival) -> WireReceipt {
-        translated(receipt, arrival)
+        var wire = translated(receipt, arrival)
+        wire.staleness = receipt.staleness
+        return wire
     }
 
     private func translated(_ receipt: Receipt, _ arrival: Arrival) -> WireReceipt {

@@ -1,10 +1,13 @@
 internal import AtlasCore
 internal import AtlasProtobuf
+internal import AtlasRPC
 internal import AtlasRocksDB
 internal import NIOCore
 
-/// One scan: pages of a snapshot, as fast as whoever reads them takes them. Memory holds one page, however large the
-/// range.
+/// One scan: pages of one state, as fast as whoever reads them takes them. Memory holds one page, however large the range.
+///
+/// The pages come from a snapshot where this node may read all of the range by itself; otherwise the core has each of them
+/// served by whoever can, all at the version of the first.
 ///
 /// `@unchecked Sendable`: confined to the event loop of its call.
 final class ScanTask: @unchecked Sendable {
@@ -20,6 +23,8 @@ final class ScanTask: @unchecked Sendable {
     static let pageItemsMax = 1_024
     /// Bytes of keys and values that are read in one go, unless one item has more.
     static let pageBytesMax = 64 << 10
+    /// The same for a page that may come from another node, a round trip away.
+    static let askedPageBytesMax = 1 << 20
     /// Pages after which others on the loop get their turn.
     private static let pagesPerTurn = 4
 
@@ -33,16 +38,21 @@ final class ScanTask: @unchecked Sendable {
     private var isBusy = true
     private var isFinished = false
 
-    /// A scan whose snapshot has been taken.
+    private enum Source {
+        /// - now: milliseconds since 1970: what has expired by then is left out.
+        case snapshot(RocksDBSnapshot, now: UInt64)
+        /// The next page is asked for like this, but for its range and its bounds.
+        case core(ReadRequest)
+    }
+
     private struct Progress {
-        var snapshot: RocksDBSnapshot
+        var source: Source
         /// What is left; `nil` when nothing is.
         var rest: KeyRange?
-        /// The state to read; `nil` is the newest of the snapshot.
+        /// The state to read; `nil` is the newest.
         var version: Timestamp?
-        var snapshotVersion: Int64
-        /// Milliseconds since 1970: what has expired by then is left out.
-        var now: UInt64
+        /// Zero before the first page has come.
+        var snapshotVersion: Int64 = 0
         var receipt: WireReceipt?
         var sentMessages = 0
         var sentItems: UInt64 = 0
@@ -60,11 +70,17 @@ final class ScanTask: @unchecked Sendable {
     func start() {
         do throws(ServiceError) {
             let (range, read) = try service.translation.scan(request)
-            try service.whenReadable(range, read, arrival, on: loop, wantsReceipt: request.wantReceipt) { readable in
-                switch readable {
-                case .success(let point): self.begin(range, read, point)
-                case .failure(let error): self.finish(.failure(error))
-                }
+            let query = ScanQuery(reverse: request.reverse, keysOnly: request.keysOnly, limit: 1, bytesMax: 1)
+            let way = try service.node.way(
+                range,
+                read,
+                arrival,
+                query: .scan(query),
+                wantsReceipt: request.wantReceipt
+            )
+            switch way {
+            case .permitted(let permit): begin(range, read, permit)
+            case .ask(let question): begin(range, asking: question)
             }
         } catch {
             finish(.failure(error))
@@ -85,25 +101,36 @@ final class ScanTask: @unchecked Sendable {
         loop.record(.scan, .error, since: arrival)
     }
 
-    private func begin(_ range: KeyRange, _ read: RequestTranslation.Read, _ point: ReadPoint?) {
-        guard !isFinished else { return }
+    private func begin(_ range: KeyRange, _ read: RequestTranslation.Read, _ permit: ReadPermit) {
         let snapshot = service.node.store.snapshot()
+        if permit.isGone {
+            let query = ScanQuery(reverse: request.reverse, keysOnly: request.keysOnly, limit: 1, bytesMax: 1)
+            return begin(range, asking: read.request(range, arrival, .scan(query)))
+        }
         do throws(StoreError) {
-            let applied = try snapshot.tabletState(of: .first)?.appliedTimestamp ?? .zero
-            let version = read.version ?? applied
+            let applied = try snapshot.tabletState(of: permit.key.tablet)?.appliedTimestamp ?? .zero
             scan = Progress(
-                snapshot: snapshot,
+                source: .snapshot(snapshot, now: read.version?.milliseconds ?? SystemClock.wall()),
                 rest: range.isEmpty ? nil : range,
                 version: read.version,
-                snapshotVersion: Int64(version.rawValue),
-                now: read.version?.milliseconds ?? SystemClock.wall(),
-                receipt: point.map { service.receipts.read($0.receipt, arrival) }
+                snapshotVersion: Int64((read.version ?? applied).rawValue)
             )
             isBusy = false
             readPages()
         } catch {
             finish(.failure(ServiceError(error)))
         }
+    }
+
+    private func begin(_ range: KeyRange, asking question: ReadRequest) {
+        scan = Progress(
+            source: .core(question),
+            rest: range.isEmpty ? nil : range,
+            version: question.version,
+            snapshotVersion: Int64(question.version?.rawValue ?? 0)
+        )
+        isBusy = false
+        readPages()
     }
 }
 
@@ -125,18 +152,59 @@ extension ScanTask {
         }
     }
 
-    /// Reads one page, inline if memory has it; then `isBusy` is false again on return.
+    /// Reads one page; where memory has it, `isBusy` is false again on return.
     private func readPage(_ rest: KeyRange, _ scan: Progress, room: Int) {
         let limit = min(itemsLeft(scan), pageItems(room: room))
+        switch scan.source {
+        case .snapshot(let snapshot, let now):
+            readPage(rest, at: scan.version, of: snapshot, now: now, limit: limit)
+        case .core(var question):
+            question.range = rest
+            question.version = scan.version
+            question.mergesClock = scan.sentItems > 0 || scan.sentMessages > 0
+            let (reverse, keysOnly) = (request.reverse, request.keysOnly)
+            question.query = .scan(
+                ScanQuery(reverse: reverse, keysOnly: keysOnly, limit: limit, bytesMax: Self.askedPageBytesMax)
+            )
+            service.ask(question, on: loop) { [self] result in
+                isBusy = false
+                switch result {
+                case .success((.page(let page), let receipt)):
+                    noteSource(receipt)
+                    take(page)
+                case .success: finish(.failure(.init(.internal, .internal, "the answer is no page of a scan")))
+                case .failure(let error): finish(.failure(error))
+                }
+                readPages()
+            }
+        }
+    }
+
+    /// The first page says which state the others have to be of.
+    private func noteSource(_ receipt: Receipt) {
+        guard var scan, scan.version == nil || scan.receipt == nil && scan.sentMessages == 0 else { return }
+        scan.version = scan.version ?? receipt.stamp
+        scan.snapshotVersion = Int64(scan.version?.rawValue ?? 0)
+        if request.wantReceipt, scan.sentMessages == 0 { scan.receipt = service.receipts.read(receipt, arrival) }
+        self.scan = scan
+    }
+
+    private func readPage(
+        _ rest: KeyRange,
+        at version: Timestamp?,
+        of snapshot: RocksDBSnapshot,
+        now: UInt64,
+        limit: Int
+    ) {
         let (reverse, keysOnly) = (request.reverse, request.keysOnly)
         let inline = Inline()
         service.node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
-            try scan.snapshot.scan(
+            try snapshot.scan(
                 rest,
                 reverse: reverse,
                 keysOnly: keysOnly,
-                at: scan.version,
-                now: scan.now,
+                at: version,
+                now: now,
                 limit: limit,
                 bytesMax: Self.pageBytesMax,
                 tier: tier

@@ -1,0 +1,212 @@
+internal import AtlasCore
+internal import AtlasLog
+internal import AtlasRocksDB
+internal import Dispatch
+internal import Logging
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+internal import NIOPosix
+
+/// How a node becomes part of its cluster, and begins to work once it is.
+///
+/// A new directory is told whose it is in this order: the store (so that the incarnation is known before anybody hears of
+/// it), the log (with the first tablet's config), and the store again: that both exist.
+final class NodeMembership: Sendable {
+    private struct State {
+        var identity: NodeIdentity
+        /// What the directory held; taken when the core begins.
+        var restoration: NodeRestoration?
+        var isMember = false
+        var waiting: [@Sendable () -> Void] = []
+        var forming: Task<Void, Never>?
+        var logFailure: LogError?
+    }
+
+    let formation: Formation?
+    private let config: AtlasConfiguration
+    private let store: RocksDBStore
+    private let log: DurableLog
+    private let shard: Shard
+    private let peers: PeerTransport?
+    private let logger: Logger
+    private let wasMember: Bool
+    private let state: NIOLockedValueBox<State>
+    private let created = DispatchSemaphore(value: 0)
+
+    /// The log's name for what is appended before the shard begins.
+    static let logSource = 1
+    private static let clusterName = "first_cluster"
+
+    init(
+        config: AtlasConfiguration,
+        store: RocksDBStore,
+        log: DurableLog,
+        shard: Shard,
+        peers: PeerTransport?,
+        loop: any EventLoop,
+        logger: Logger,
+        recovered: NodeRecovery.Recovered
+    ) throws {
+        self.config = config
+        self.store = store
+        self.log = log
+        self.shard = shard
+        self.peers = peers
+        self.logger = logger
+        wasMember = recovered.isMember
+        state = NIOLockedValueBox(State(identity: recovered.identity, restoration: recovered.restoration))
+        if let peers {
+            var formed: FormedCluster?
+            if recovered.isMember, let bytes = try store.systemValue(Self.clusterName) {
+                formed = FormedCluster(
+                    clusterID: recovered.identity.clusterID,
+                    firstConfig: try TabletConfig(decoding: bytes)
+                )
+            }
+            formation = Formation(config, formed: formed, peers: peers, loop: loop, logger: logger)
+        } else {
+            formation = nil
+        }
+    }
+
+    var identity: NodeIdentity {
+        state.withLockedValue { $0.identity }
+    }
+
+    // MARK: - Beginning
+
+    /// Begins to work, or to form a cluster. Waits for the disk where the directory is new.
+    func begin() throws {
+        if wasMember {
+            beginCore()
+        } else if let formation {
+            let task = Task { [self] in await form(formation) }
+            state.withLockedValue { $0.forming = task }
+        } else {
+            let voter = Voter(node: config.node.id, incarnation: identity.incarnation, region: config.node.region)
+            let first = TabletConfig(firstOf: config, voters: [voter])
+            // A creation that was cut short has given it a name already.
+            let clusterID = identity.clusterID.isEmpty ? NodeIdentity.makeClusterID() : identity.clusterID
+            try create(FormedCluster(clusterID: clusterID, firstConfig: first), isVoter: true)
+            beginCore()
+        }
+    }
+
+    func stop() {
+        state.withLockedValue { $0.forming }?.cancel()
+    }
+
+    private func form(_ formation: Formation) async {
+        do {
+            let cluster: FormedCluster
+            switch try await formation.run() {
+            case .join(let there): cluster = there
+            case .found(let new): cluster = new
+            case .wait: return
+            }
+            try await shard.pool.runIfActive { [self] in try join(cluster) }
+            formation.complete(cluster)
+            beginCore()
+        } catch is CancellationError {
+            return
+        } catch {
+            shard.submit(.fail(.failed("the cluster could not be joined: \(error)")))
+        }
+    }
+
+    private func join(_ cluster: FormedCluster) throws {
+        let isVoter = cluster.firstConfig.voterIndex(of: config.node.id, incarnation: identity.incarnation) != nil
+        try store.setSystemValue(Self.clusterName, cluster.firstConfig.encoded())
+        try create(cluster, isVoter: isVoter)
+        peers?.setIdentity(identity)
+        logger.notice("member of a cluster", metadata: ["cluster": "\(cluster.clusterID)", "voter": "\(isVoter)"])
+    }
+
+    /// - Parameter isVoter: whether the node has the first tablet from the start.
+    private func create(_ cluster: FormedCluster, isVoter: Bool) throws {
+        var identity = identity
+        identity.clusterID = cluster.clusterID
+        try store.setSystemValue(NodeIdentity.systemName, identity.encoded(), flush: true)
+        var records = [LogRecord(kind: .nodeIdentity, tablet: .first, epoch: 1, body: identity.encoded())]
+        if isVoter {
+            let record = ConfigBody(config: cluster.firstConfig).record
+            records.append(record)
+            try state.withLockedValue { try $0.restoration?.replay(record) }
+        }
+        _ = log.append(records, shard: Self.logSource, token: 1, mustSync: true)
+        created.wait()
+        if let failure = state.withLockedValue({ $0.logFailure }) { throw failure }
+        try store.setSystemValue(NodeIdentity.createdName, [1], flush: true)
+        state.withLockedValue { [identity] in $0.identity = identity }
+    }
+
+    private func beginCore() {
+        let core = state.withLockedValue { state in
+            defer { state.restoration = nil }
+            return state.restoration?.finish(
+                node: config.node.id,
+                incarnation: state.identity.incarnation,
+                members: config.members.map { NodeCore.Member(node: $0.id, region: $0.region) },
+                seed: UInt64.random(in: .min ... .max),
+                settings: ConsensusSettings(config),
+                limits: Limits(segmentSize: config.node.storage.logSegmentSize)
+            )
+        }
+        guard let core else { preconditionFailure("a node begins once") }
+        shard.submit(.begin(core))
+        let waiting = state.withLockedValue { state in
+            state.isMember = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for then in waiting { then() }
+    }
+
+    func whenMember(_ then: @escaping @Sendable () -> Void) {
+        let isMember = state.withLockedValue { state in
+            if !state.isMember { state.waiting.append(then) }
+            return state.isMember
+        }
+        if isMember { then() }
+    }
+
+    // MARK: - The log's thread
+
+    func noteDurable() {
+        created.signal()
+    }
+
+    func fail(_ error: LogError) {
+        state.withLockedValue { $0.logFailure = error }
+        created.signal()
+    }
+}
+
+extension ConsensusSettings {
+    init(_ config: AtlasConfiguration) {
+        self.init()
+        let consensus = config.node.consensus
+        heartbeatInterval = consensus.heartbeatInterval.wholeNanoseconds
+        suspicionMin = consensus.electionTimeout.wholeNanoseconds
+        // Support outlasts the suspicion that ends it, and not by much: what an owner left behind waits for its end.
+        supportDuration = suspicionMin + suspicionMin / 2
+        retransmitMin = min(consensus.prepareTimeout, consensus.acceptTimeout, consensus.commitTimeout)
+            .wholeNanoseconds
+        regionLatencyMax = config.node.regions.maxLatency.wholeNanoseconds
+        fastPathEnabled = config.cluster.fastPathEnabled
+    }
+}
+
+extension Limits {
+    /// Commands that share an entry must not outgrow a segment of the log; one alone never does.
+    fileprivate init(segmentSize: Int) {
+        self.init()
+        entryBytesMax = min(entryBytesMax, segmentSize / 2)
+    }
+}
+
+extension Duration {
+    fileprivate var wholeNanoseconds: UInt64 {
+        wholeMilliseconds * ConsensusSettings.millisecond
+    }
+}

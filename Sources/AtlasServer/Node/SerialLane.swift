@@ -1,0 +1,47 @@
+internal import NIOConcurrencyHelpers
+internal import NIOPosix
+
+/// Runs jobs that may wait for a disk one after the other, on the threads of a pool.
+final class SerialLane: Sendable {
+    typealias Job = @Sendable () -> Void
+
+    private struct State {
+        var queue: [Job] = []
+        var isBusy = false
+    }
+
+    private let pool: NIOThreadPool
+    private let state = NIOLockedValueBox(State())
+
+    init(_ pool: NIOThreadPool) {
+        self.pool = pool
+    }
+
+    func submit(_ job: @escaping Job) {
+        let mustStart = state.withLockedValue { state in
+            state.queue.append(job)
+            defer { state.isBusy = true }
+            return !state.isBusy
+        }
+        if mustStart { pool.submit { [self] _ in drain() } }
+    }
+
+    /// - Returns: whether the lane is busy, and has taken the job.
+    func submitIfBusy(_ job: @escaping Job) -> Bool {
+        state.withLockedValue { state in
+            if state.isBusy { state.queue.append(job) }
+            return state.isBusy
+        }
+    }
+
+    private func drain() {
+        while let job = next() { job() }
+    }
+
+    private func next() -> Job? {
+        state.withLockedValue { state in
+            state.isBusy = !state.queue.isEmpty
+            return state.queue.isEmpty ? nil : state.queue.removeFirst()
+        }
+    }
+}

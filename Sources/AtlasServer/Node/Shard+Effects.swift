@@ -1,0 +1,194 @@
+internal import AtlasCore
+internal import AtlasLog
+internal import AtlasRocksDB
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+
+/// What the core asks for, carried out.
+extension Shard {
+    func carryOut(_ effect: Effect, now: Instant) {
+        switch effect {
+        case .append(let record, let token, let mustSync):
+            records.append(record)
+            recordsToken = token
+            recordsMustSync = recordsMustSync || mustSync
+        case .send(let message, let receiver, let token):
+            send(message, to: receiver, after: token)
+        case .apply(let tablet, let entries):
+            apply(entries, of: tablet)
+        case .read(let handle, let point):
+            read(handle, point)
+        case .reply(let handle, let reply):
+            answer(handle, Outcome(reply))
+        case .permitReads(let tablet, let until):
+            permitReads(of: tablet, until: until)
+        case .withdrawReadPermit(let tablet):
+            permits.withdraw(tablet)
+        case .truncateLog(let tablet, let epoch, let slot):
+            log.truncate(tablet: tablet, epoch: epoch, through: slot)
+        case .wake(let time):
+            wake.arm(at: time, now: now, on: loop) { [weak self] in self?.submit(.wake) }
+        case .report(let text):
+            logger.warning("\(text)")
+        case .readSnapshot(let request, let receiver, let bytesMax):
+            readSnapshot(request, for: receiver, bytesMax: bytesMax)
+        case .stageSnapshot(let part):
+            stage(part)
+        case .installSnapshot(let tablet, let fetch):
+            install(tablet, fetch: fetch)
+        case .dropStagedSnapshot(let tablet):
+            transfers.drop(tablet)
+        case .discard(let config, let token):
+            if token <= durableToken { discard(config) } else { leaving.append((token, config)) }
+        }
+    }
+
+    private func permitReads(of tablet: TabletID, until: UInt64) {
+        guard let (config, applied) = core.applied(tablet) else { return }
+        permits.grant(config.key, config.range, until: until, applied: applied.appliedTimestamp)
+    }
+
+    // MARK: - Applying
+
+    private func apply(_ entries: [Entry], of tablet: TabletID) {
+        guard let (_, state) = core.applied(tablet) else { preconditionFailure("no such tablet to apply to") }
+        let finished = applier.apply(entries, to: state) { [self] result in
+            switch result {
+            case .success(let outcome):
+                permits.noteApplied(outcome.state)
+                submit(.event(.applied(outcome.state, results: outcome.results)))
+            case .failure(let error):
+                submit(.fail(.failed("applying failed: \(error)")))
+            }
+        }
+        switch finished {
+        case .success(let outcome):
+            permits.noteApplied(outcome.state)
+            followUps.append(.applied(outcome.state, results: outcome.results))
+        case .failure(let error):
+            fail(.failed("applying failed: \(error)"))
+        case nil:
+            break
+        }
+    }
+
+    // MARK: - Reading
+
+    /// Answers from the applied state as it is now, even where that takes a thread that may wait.
+    private func read(_ handle: RequestHandle, _ point: ReadPoint) {
+        guard point.query != nil else { return answer(handle, .readAt(point)) }
+        do throws(StoreError) {
+            followUps.append(.readFinished(handle, point, .success(try store.answer(point, tier: .memory))))
+        } catch .notInMemory {
+            let snapshot = store.snapshot()
+            pool.submit { [self] _ in
+                let result: Result<ReadResult, Refusal>
+                do throws(StoreError) {
+                    result = .success(try snapshot.answer(point, tier: .disk))
+                } catch {
+                    result = .failure(Refusal(error))
+                }
+                submit(.event(.readFinished(handle, point, result)))
+            }
+        } catch {
+            followUps.append(.readFinished(handle, point, .failure(Refusal(error))))
+        }
+    }
+
+    // MARK: - Snapshots
+
+    private func readSnapshot(_ request: SnapshotRequest, for receiver: NodeID, bytesMax: Int) {
+        transfers.read(request, known: core.replica(request.tablet), bytesMax: bytesMax) { [self] part in
+            submit(.event(.snapshotRead(request, for: receiver, part)))
+        }
+    }
+
+    private func stage(_ part: SnapshotPart) {
+        transfers.stage(part) { [self] error in
+            logger.warning("a snapshot cannot be taken in", metadata: ["error": "\(error)"])
+            submit(.event(.snapshotLost(part.config.config.key, fetch: part.fetch)))
+        }
+    }
+
+    private func install(_ tablet: TabletKey, fetch: UInt64) {
+        transfers.install(tablet, fetch: fetch) { [self] result in
+            switch result {
+            case .success(let (body, state)):
+                submit(.installed(.snapshotInstalled(body, state), tablet))
+            case .failure(let error):
+                logger.warning("a snapshot cannot be installed", metadata: ["error": "\(error)"])
+                submit(.installed(.snapshotLost(tablet, fetch: fetch), tablet))
+            }
+        }
+    }
+
+    /// Drops the rows of a tablet that has left, but for those of tablets that are here or on their way into the store.
+    func discard(_ config: TabletConfig) {
+        log.truncate(tablet: config.tablet, epoch: config.epoch, through: .endOfEpoch)
+        permits.leave(config)
+        transfers.discard(config, keeping: core.tablets.map(\.config)) { [self] error in
+            submit(.fail(.failed("a tablet that has left could not be dropped: \(error)")))
+        }
+    }
+}
+
+extension RocksDBStore {
+    /// What a read asks for, from the newest state.
+    fileprivate func answer(_ point: ReadPoint, tier: ReadTier) throws(StoreError) -> ReadResult {
+        // One key needs no frozen view.
+        guard case .get(let command) = point.query, command.operations.count == 1 else {
+            return try snapshot().answer(point, tier: tier)
+        }
+        return .got(
+            try StateMachine.evaluate(command, now: point.milliseconds) { key throws(StoreError) in
+                if let version = point.version { return try record(of: key, at: version, tier: tier) }
+                return try record(of: key, tier: tier)
+            }
+        )
+    }
+}
+
+extension RocksDBSnapshot {
+    fileprivate func answer(_ point: ReadPoint, tier: ReadTier) throws(StoreError) -> ReadResult {
+        switch point.query {
+        case .get(let command):
+            return .got(
+                try StateMachine.evaluate(command, now: point.milliseconds) { key throws(StoreError) in
+                    try record(of: key, at: point.version, tier: tier)
+                }
+            )
+        case .scan(let scan):
+            return .page(
+                try self.scan(
+                    point.range,
+                    reverse: scan.reverse,
+                    keysOnly: scan.keysOnly,
+                    at: point.version,
+                    now: point.milliseconds,
+                    limit: scan.limit,
+                    bytesMax: scan.bytesMax,
+                    tier: tier
+                )
+            )
+        case .timestamp, nil:
+            throw .failed("there is nothing to read")
+        }
+    }
+}
+
+extension ReadPoint {
+    /// Milliseconds since 1970: what has expired by then is left out.
+    fileprivate var milliseconds: UInt64 {
+        version?.milliseconds ?? SystemClock.wall()
+    }
+}
+
+extension Refusal {
+    fileprivate init(_ error: StoreError) {
+        switch error {
+        case .versionNotRetained(let oldest): self = .versionNotRetained(oldest: oldest)
+        default: self = .failed("\(error)")
+        }
+    }
+}

@@ -1,0 +1,124 @@
+internal import AtlasCore
+internal import AtlasRPC
+internal import Logging
+internal import NIOConcurrencyHelpers
+internal import NIOCore
+
+/// A node's part in forming its cluster: asks the others, and answers them.
+final class Formation: Sendable {
+    private let rules: FormationRules
+    private let peers: PeerTransport
+    private let loop: any EventLoop
+    private let logger: Logger
+    private let formed: NIOLockedValueBox<FormedCluster?>
+
+    private static let answerTimeout = TimeAmount.seconds(2)
+    private static let pause = Duration.milliseconds(200)
+    private static let complaintInterval: UInt64 = 10_000_000_000
+
+    /// - Parameter formed: the cluster that the node belongs to already.
+    init(
+        _ config: AtlasConfiguration,
+        formed: FormedCluster?,
+        peers: PeerTransport,
+        loop: any EventLoop,
+        logger: Logger
+    ) {
+        rules = FormationRules(config: config)
+        self.peers = peers
+        self.loop = loop
+        self.logger = logger
+        self.formed = NIOLockedValueBox(formed)
+    }
+
+    /// What the node belongs to is durable, and may be told.
+    func complete(_ cluster: FormedCluster) {
+        formed.withLockedValue { $0 = cluster }
+    }
+
+    func answer(to note: FormationNote) throws(PeerRefusal) -> FormationNote {
+        let own = self.note(to: note.hello.nodeName)
+        do throws(PeerRefusal) {
+            try note.hello.check(against: own.hello) { name in peers.isMember(name) }
+        } catch {
+            // That is what the question is about.
+            guard error.isTransient else { throw error }
+        }
+        return own
+    }
+
+    private func note(to receiverName: String) -> FormationNote {
+        let cluster = formed.withLockedValue { $0 }
+        var hello = peers.hello(to: receiverName)
+        hello.clusterID = cluster?.clusterID ?? ""
+        return FormationNote(
+            hello: hello,
+            settings: rules.settings,
+            firstConfig: cluster?.firstConfig.encoded() ?? []
+        )
+    }
+
+    /// Asks until it is settled what cluster this node belongs to.
+    /// - Throws: `CancellationError`.
+    func run() async throws -> FormationRules.Verdict {
+        var complained = ""
+        var complainedAt: UInt64 = 0
+        let channels = openChannels()
+        defer { for (_, channel) in channels { Task { await channel.close() } } }
+        while true {
+            try Task.checkCancellation()
+            let heard = await ask(channels)
+            let reason: String
+            do throws(PeerRefusal) {
+                let verdict = try rules.judge(own: note(to: ""), heard: heard, newID: NodeIdentity.makeClusterID)
+                guard case .wait(let why) = verdict else { return verdict }
+                reason = why
+            } catch {
+                reason = error.reason
+            }
+            let now = SystemClock.monotonic()
+            if reason != complained || now - complainedAt > Self.complaintInterval {
+                (complained, complainedAt) = (reason, now)
+                logger.notice("the cluster is being formed", metadata: ["state": "\(reason)"])
+            }
+            try await Task.sleep(for: Self.pause)
+        }
+    }
+
+    private func openChannels() -> [(name: String, channel: RPCChannel)] {
+        peers.others.map { member in
+            let address = peers.address(of: member)
+            var configuration = RPCChannelConfiguration()
+            configuration.backoffMax = .milliseconds(500)
+            return (
+                member.name,
+                RPCChannel(host: address.host, port: address.port, eventLoop: loop, configuration: configuration)
+            )
+        }
+    }
+
+    /// What the others say now; those that do not answer are missing.
+    private func ask(_ channels: [(name: String, channel: RPCChannel)]) async -> [String: FormationNote] {
+        await withTaskGroup(of: (String, FormationNote?).self) { group in
+            for (name, channel) in channels {
+                let question = RPCMessage(bytes: note(to: name).encoded())
+                group.addTask { [logger] in
+                    do throws(RPCStatus) {
+                        let reply = try await channel.unary("/atlas.Peer/Form", question, timeout: Self.answerTimeout)
+                        return (name, try? FormationNote(decoding: Array(reply.message.readableBytesView)))
+                    } catch {
+                        if error.code == .failedPrecondition {
+                            logger.warning("refused by a node", metadata: ["node": "\(name)", "reason": "\(error)"])
+                        }
+                        return (name, nil)
+                    }
+                }
+            }
+            var heard: [String: FormationNote] = [:]
+            for await (name, note) in group {
+                if let note, note.hello.nodeName == name { heard[name] = note }
+            }
+            return heard
+        }
+    }
+}

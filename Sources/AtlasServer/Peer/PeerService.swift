@@ -1,0 +1,86 @@
+internal import AtlasCore
+package import AtlasRPC
+internal import Logging
+internal import NIOCore
+
+/// The gRPC methods of `atlas.Peer`, for other nodes.
+///
+///     Link  stream in: a hello, then frames; out: a hello. The node that opens it sends, the other listens.
+///     Form  unary: who are you, and what cluster do you belong to?
+package struct PeerService: Sendable {
+    private let node: Node
+
+    package init(node: Node) {
+        self.node = node
+    }
+
+    package var methods: [RPCMethod] {
+        [
+            .streaming("/atlas.Peer/Link") { call in PeerInbound(call, node: node) },
+            .unary("/atlas.Peer/Form") { call, message in form(call, message) },
+        ]
+    }
+
+    private func form(_ call: RPCServerCall, _ message: ByteBuffer) {
+        guard let formation = node.formation else {
+            return call.fail(RPCStatus(.failedPrecondition, "this node is alone in its cluster (cluster.nodes)"))
+        }
+        do {
+            let request = try FormationNote(decoding: Array(message.readableBytesView))
+            call.respond(RPCMessage(bytes: try formation.answer(to: request).encoded()))
+        } catch let refusal as PeerRefusal {
+            call.fail(RPCStatus(.failedPrecondition, refusal.reason))
+        } catch {
+            call.fail(RPCStatus(.invalidArgument, "the message cannot be decoded: \(error)"))
+        }
+    }
+}
+
+/// What another node sends on a link.
+final class PeerInbound: RPCStreamHandler {
+    private let call: RPCServerCall
+    private let node: Node
+    private var sender: (id: NodeID, hello: PeerHello)?
+    private var reader = PeerFrameReader()
+
+    init(_ call: RPCServerCall, node: Node) {
+        self.call = call
+        self.node = node
+    }
+
+    func received(_ message: ByteBuffer) {
+        do throws(CodecError) {
+            if let sender {
+                let messages = try reader.read(message)
+                node.receive(messages, from: sender.id, incarnation: sender.hello.incarnation)
+            } else {
+                greet(try PeerHello(decoding: Array(message.readableBytesView)))
+            }
+        } catch {
+            let name = sender?.hello.nodeName ?? "an unknown node"
+            node.logger.error("a message cannot be decoded", metadata: ["node": "\(name)", "error": "\(error)"])
+            call.finish(RPCStatus(.invalidArgument, "the message cannot be decoded: \(error)"))
+        }
+    }
+
+    private func greet(_ hello: PeerHello) {
+        guard let peers = node.peers else {
+            return call.finish(RPCStatus(.failedPrecondition, "this node is alone in its cluster (cluster.nodes)"))
+        }
+        do throws(PeerRefusal) {
+            let own = try peers.admit(hello)
+            sender = (NodeID(name: hello.nodeName), hello)
+            call.send(RPCMessage(bytes: own.encoded()))
+        } catch {
+            call.finish(RPCStatus(error.isTransient ? .unavailable : .failedPrecondition, error.reason))
+        }
+    }
+
+    func halfClosed() {
+        call.finish()
+    }
+
+    func cancelled(_ status: RPCStatus) {}
+
+    func writable() {}
+}
