@@ -3,6 +3,7 @@
     server        one for all tests of a file, with the default settings
     start_server  servers of a test's own, with settings and a data directory of their own
     client        a client of `server`, with a connection of its own
+    start_cluster clusters of a test's own: `start_cluster([3, 3])` has two regions of three nodes
 
 Every process that a fixture starts is ended by its id when the fixture ends.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from support.client import Client
+from support.cluster import Cluster
 from support.server import Server
 
 
@@ -48,6 +50,23 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     finally:
         for server in servers:
             server.kill()
+
+
+@pytest.fixture
+def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
+    """`start_cluster(regions, settings)` starts one; with `start=False` it only prepares it."""
+    clusters: list[Cluster] = []
+
+    def make(regions: list[int], settings: dict[str, object] | None = None, *, start: bool = True) -> Cluster:
+        cluster = Cluster(tmp_path / f"cluster{len(clusters)}", regions, settings)
+        clusters.append(cluster)
+        return cluster.start() if start else cluster
+
+    try:
+        yield make
+    finally:
+        for cluster in clusters:
+            cluster.kill()
 
 
 @pytest.fixture

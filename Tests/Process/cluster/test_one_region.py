@@ -1,0 +1,182 @@
+"""Three nodes of one region: they form a cluster, replicate, and go on without one of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import grpc
+import pytest
+
+from support.client import Client, fails, request_id
+from support.cluster import Cluster, Node, until, works
+from support.protos import atlas_pb2 as pb
+
+StartCluster = Callable[..., Cluster]
+
+
+def put_until_it_works(client: Client, key: bytes, value: bytes, within: float = 20) -> float:
+    """One write, tried again with its request id. Returns the seconds that it took."""
+    once = request_id()
+    request = pb.PutRequest(key=key, value=value, request_id=once)
+    return until(lambda: works(lambda: client.stub.Put(request, timeout=1)), "the write does not work", within)
+
+
+def check(client: Client, expected: dict[bytes, bytes]) -> None:
+    """A consistent scan shows exactly this."""
+    found = client.scan(consistency=pb.CONSISTENCY_CONSISTENT)
+    assert {item.key: item.value for item in found} == expected
+
+
+def write(client: Client, expected: dict[bytes, bytes], prefix: str, count: int) -> None:
+    for number in range(count):
+        key, value = f"{prefix}/{number:04}".encode(), f"{prefix}-{number}".encode()
+        assert client.put(key, value).success
+        expected[key] = value
+
+
+def others(cluster: Cluster, *absent: Node) -> list[Node]:
+    return [node for node in cluster.nodes if node not in absent]
+
+
+def test_every_node_serves_everything(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    expected: dict[bytes, bytes] = {}
+    for node in cluster.nodes:
+        write(cluster.client(node), expected, node.name, 20)
+    for node in cluster.nodes:
+        client = cluster.client(node)
+        check(client, expected)
+        key = next(iter(expected))
+        assert client.get(key, consistent_read=True).value == expected[key]
+        assert client.batch(pb.Operation(type=pb.Operation.GET, key=key)).results[0].value == expected[key]
+    identities = {cluster.client(node).stats().cluster.cluster_id for node in cluster.nodes}
+    assert len(identities) == 1
+
+
+def test_nodes_start_in_any_order(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3], start=False)
+    # The one that forms the cluster comes last.
+    for node in reversed(cluster.nodes):
+        node.start()
+        time.sleep(0.3)
+    with fails("UNAVAILABLE", "STARTING"):
+        # Nobody serves before all have been heard of.
+        alone = start_cluster([2], start=False).nodes[0].start()
+        with alone.channel() as channel:
+            Client(channel).put(b"key", b"value")
+    for node in cluster.nodes:
+        cluster.wait_until_it_serves(node)
+    assert cluster.client(cluster.nodes[1]).put(b"key", b"value").success
+
+
+def test_conditions_and_retries_through_a_follower(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    owner = cluster.owner(cluster.nodes[0])
+    follower = cluster.client(next(node for node in cluster.nodes if node.name != owner))
+    once = request_id()
+    first = follower.put(b"key", b"1", request_id=once, condition=pb.Condition(absent=True), want_receipt=True)
+    assert first.success and first.receipt.owner_node == owner
+    assert first.receipt.path == pb.Receipt.PATH_FORWARDED
+    for node in cluster.nodes:
+        again = cluster.client(node).put(b"key", b"1", request_id=once, condition=pb.Condition(absent=True))
+        assert (again.success, again.version) == (True, first.version)
+    failed = follower.put(b"key", b"2", expected_version=first.version - 1)
+    assert (failed.success, failed.current_version) == (False, first.version)
+
+
+def test_without_the_owner(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    expected: dict[bytes, bytes] = {}
+    write(cluster.client(cluster.nodes[0]), expected, "before", 50)
+    owner = cluster[cluster.owner(cluster.nodes[0])]
+    left = others(cluster, owner)
+    client = cluster.client(left[0])
+    owner.kill()
+    took = put_until_it_works(client, b"after", b"1")
+    expected[b"after"] = b"1"
+    assert took < 10
+    check(client, expected)
+    # It comes back, and hears what it has missed.
+    owner.start()
+    cluster.wait_until_it_serves(owner)
+    check(cluster.client(owner), expected)
+
+
+def test_without_a_majority(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    expected: dict[bytes, bytes] = {}
+    write(cluster.client(cluster.nodes[0]), expected, "before", 5)
+    for node in cluster.nodes[1:]:
+        node.kill()
+    client = cluster.client(cluster.nodes[0])
+    time.sleep(4)
+    with fails("UNAVAILABLE") as failure:
+        client.stub.Get(pb.GetRequest(key=b"key", consistent_read=True), timeout=3)
+    assert failure.detail is not None
+    assert set(failure.detail.missing_nodes) == {"n12", "n13"}
+    # What is near enough is served even so.
+    key = next(iter(expected))
+    assert client.get(key, consistency=pb.CONSISTENCY_LOCAL).value == expected[key]
+    for node in cluster.nodes[1:]:
+        node.start()
+    cluster.wait_until_it_serves(cluster.nodes[0])
+    check(client, expected)
+
+
+def test_all_are_killed_and_come_back(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    expected: dict[bytes, bytes] = {}
+    for round in range(3):
+        write(cluster.client(cluster.nodes[round]), expected, f"round{round}", 30)
+        for node in cluster.nodes:
+            node.kill()
+        for node in cluster.nodes:
+            node.launch()
+        for node in cluster.nodes:
+            cluster.wait_until_it_serves(node)
+        check(cluster.client(cluster.nodes[0]), expected)
+
+
+def test_a_node_that_missed_more_than_the_log_holds(start_cluster: StartCluster) -> None:
+    """It gets a snapshot."""
+    cluster = start_cluster([3])
+    expected: dict[bytes, bytes] = {}
+    write(cluster.client(cluster.nodes[0]), expected, "before", 10)
+    absent = cluster["n13"]
+    absent.kill()
+    client = cluster.client(cluster.nodes[0])
+    cluster.wait_until_it_serves(cluster.nodes[0])
+    value = bytes(64 << 10)
+    # More than is kept in memory for a follower (`Limits.retainedBytesMax`).
+    for number in range(1_400):
+        key = b"large/%04d" % (number % 200)
+        assert client.put(key, value + b"%d" % number).success
+        expected[key] = value + b"%d" % number
+    for node in others(cluster, absent):
+        cluster.client(node).admin.Flush(__import__("support.protos", fromlist=["admin_pb2"]).admin_pb2.FlushRequest())
+    absent.start()
+    target = client.stats().tablets[0].applied_slot
+    follower = cluster.client(absent)
+    until(lambda: follower.stats().tablets[0].applied_slot >= target, "it does not catch up")
+    assert follower.stats().tablets[0].state_hash == client.stats().tablets[0].state_hash
+    check(follower, expected)
+
+
+def test_a_lost_disk_does_not_vote(start_cluster: StartCluster) -> None:
+    """A node without its disk comes back as a stranger: with it no majority is made."""
+    cluster = start_cluster([3])
+    expected: dict[bytes, bytes] = {}
+    write(cluster.client(cluster.nodes[0]), expected, "before", 10)
+    lost, absent = cluster["n12"], cluster["n13"]
+    lost.kill()
+    lost.wipe()
+    lost.start()
+    cluster.wait_until_it_serves(lost)
+    check(cluster.client(lost), expected)
+    assert len(cluster.client(lost).stats().tablets) == 0
+    absent.kill()
+    with pytest.raises(grpc.RpcError):
+        cluster.client(cluster.nodes[0]).stub.Put(pb.PutRequest(key=b"key", value=b"1"), timeout=5)
+    absent.start()
+    put_until_it_works(cluster.client(cluster.nodes[0]), b"key", b"1")
