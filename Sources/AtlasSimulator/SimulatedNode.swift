@@ -132,7 +132,11 @@ final class SimulatedNode {
         }
         blindFilter()
         for record in disk.durable {
-            if record.kind == .entries { try restoration.noteStatement(of: record) } else { try restoration.replay(record) }
+            if record.kind == .entries {
+                try restoration.noteStatement(of: record)
+            } else {
+                try restoration.replay(record)
+            }
         }
         for record in disk.durable where record.kind == .entries {
             try restoration.replay(record)

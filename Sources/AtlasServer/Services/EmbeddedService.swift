@@ -83,7 +83,8 @@ extension EmbeddedService {
             }
             if !permit.isGone { return WireBatchResponse(command, result, receipt: nil) }
         }
-        let (result, receipt) = try await ask(way.question ?? RequestTranslation.Read().request(range, arrival, .get(command)))
+        let question = way.question ?? RequestTranslation.Read().request(range, arrival, .get(command))
+        let (result, receipt) = try await ask(question)
         return WireBatchResponse(
             command,
             try result.batch.get(),
