@@ -190,7 +190,8 @@ extension ConsensusSettings {
         suspicionMin = consensus.electionTimeout.wholeNanoseconds
         // Support outlasts the suspicion that ends it, and not by much: what an owner left behind waits for its end.
         supportDuration = suspicionMin + suspicionMin / 2
-        retransmitMin = min(consensus.prepareTimeout, consensus.acceptTimeout, consensus.commitTimeout)
+        retransmitMin =
+            min(consensus.prepareTimeout, consensus.acceptTimeout, consensus.commitTimeout)
             .wholeNanoseconds
         regionLatencyMax = config.node.regions.maxLatency.wholeNanoseconds
         fastPathEnabled = config.cluster.fastPathEnabled
