@@ -209,7 +209,7 @@ extension AtlasError.OpenFailure {
         case .damaged: self = .damaged
         case .newerFormat: self = .newerFormat
         case .diskFull: self = .diskFull
-        case .cannotListen, .failed: return nil
+        case .cannotListen, .removed, .failed: return nil
         }
     }
 }

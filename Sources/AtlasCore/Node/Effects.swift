@@ -58,6 +58,10 @@ package enum Event: Sendable {
     /// This node is to become the owner of a tablet, whoever is so now.
     case campaign(TabletID)
     indirect case message(PeerMessage, from: NodeID, incarnation: UInt64)
+    /// A node has been made known to the cluster.
+    case memberJoined(NodeCore.Member)
+    /// A node has left the cluster for good, and is a voter of nothing any more.
+    case memberLeft(NodeID)
     case write(RequestHandle, WriteRequest)
     case read(RequestHandle, ReadRequest)
     indirect case admin(RequestHandle, AdminRequest)

@@ -35,12 +35,16 @@ package struct Liveness: Sendable {
         others.insert(OtherNode(node: node, region: region), at: index)
     }
 
+    mutating func remove(_ node: NodeID) {
+        others.removeAll { $0.node == node }
+    }
+
     func index(of node: NodeID) -> Int? {
         let index = others.lowerBound { $0.node < node }
         return index < others.count && others[index].node == node ? index : nil
     }
 
-    subscript(node: NodeID) -> OtherNode? {
+    package subscript(node: NodeID) -> OtherNode? {
         index(of: node).map { others[$0] }
     }
 }
@@ -155,7 +159,7 @@ extension Liveness {
     }
 
     /// Whether a voter may be expected to answer: not silent, and not another that has taken its name.
-    func isReachable(_ voter: Voter) -> Bool {
+    package func isReachable(_ voter: Voter) -> Bool {
         guard voter.node != node else { return true }
         guard let index = index(of: voter.node), !others[index].isSuspected else { return false }
         return others[index].incarnation == voter.incarnation || others[index].incarnation == 0

@@ -24,6 +24,13 @@ extension NodeCore {
         retryRequests(sentTo: node)
     }
 
+    /// A node that is a voter of a tablet here is not forgotten, whatever somebody says.
+    mutating func forget(_ node: NodeID) {
+        guard !tablets.contains(where: { $0.config.voterIndex(of: node) != nil }) else { return }
+        retryRequests(sentTo: node)
+        context.liveness.remove(node)
+    }
+
     mutating func noteReturn(of node: NodeID) {
         for index in tablets.indices { tablets[index].greet(node, context: &context) }
         for index in retired.indices { retired[index].replica.greet(node, context: &context) }

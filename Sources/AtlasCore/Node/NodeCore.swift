@@ -108,6 +108,11 @@ package struct NodeCore: Sendable {
             if let index = index(of: tablet) { tablets[index].startElection(context: &context) }
         case .message(let message, let sender, let incarnation):
             receive(message, from: sender, incarnation: incarnation)
+        case .memberJoined(let member):
+            context.liveness.insert(member.node, region: member.region)
+            if context.liveness.others.count == 1 { beat() }
+        case .memberLeft(let node):
+            forget(node)
         case .write(let handle, let request):
             route(handle, .write(request))
         case .read(let handle, let request):

@@ -37,7 +37,7 @@ package struct TabletDirectory: Sendable {
         known.filter { $0.config.range.reaches(end) }.max { $0.config.epoch < $1.config.epoch }?.config
     }
 
-    func owner(of key: TabletKey) -> NodeID? {
+    package func owner(of key: TabletKey) -> NodeID? {
         known.first { $0.config.key == key }?.owner
     }
 

@@ -95,7 +95,13 @@ package final class Node: Sendable {
             applier = recovered.applier
             peers =
                 config.members.count > 1
-                ? PeerTransport(config, identity: recovered.identity, loop: loop, logger: logger) : nil
+                ? PeerTransport(
+                    config,
+                    identity: recovered.identity,
+                    members: try NodeMembership.storedMembers(store, config),
+                    loop: loop,
+                    logger: logger
+                ) : nil
             shard = Shard(
                 log: log,
                 store: store,
@@ -171,6 +177,25 @@ package final class Node: Sendable {
     /// Calls back once the node is part of its cluster, at once if it is already.
     package func whenMember(_ then: @escaping @Sendable () -> Void) {
         membership.whenMember(then)
+    }
+
+    /// All nodes of the cluster, this one included.
+    package var members: [ClusterMember] {
+        membership.members
+    }
+
+    /// Empty for a node that nobody here has heard of.
+    func name(of id: NodeID) -> String {
+        membership.name(of: id)
+    }
+
+    func changeMembers(_ change: @escaping @Sendable (inout MemberTable) -> Void) async {
+        await membership.changeMembers(change)
+    }
+
+    /// What another node says of the cluster.
+    func learn(from note: FormationNote) {
+        membership.learn(note.members)
     }
 
     /// Messages of another node.

@@ -13,6 +13,8 @@ package struct NodeError: Error, Hashable, Sendable, CustomStringConvertible {
         case directoryInUse
         /// The data directory, or something in it, cannot be made, opened, read or written.
         case directoryUnusable
+        /// The node has been removed from its cluster.
+        case removed
         /// The data directory is another node's.
         case otherNode
         /// The log or the store, or a part of the log, is gone.

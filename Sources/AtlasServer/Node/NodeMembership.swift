@@ -18,7 +18,7 @@ final class NodeMembership: Sendable {
         var restoration: NodeRestoration?
         var isMember = false
         var waiting: [@Sendable () -> Void] = []
-        var forming: Task<Void, Never>?
+        var task: Task<Void, Never>?
         var logFailure: LogError?
     }
 
@@ -77,11 +77,12 @@ final class NodeMembership: Sendable {
 
     /// Begins to work, or to form a cluster. Waits for the disk where the directory is new.
     func begin() throws {
+        if peers?.members[config.node.name]?.isRemoved ?? false { throw NodeError(.removed, Self.removedText) }
         if wasMember {
             beginCore()
+            if let formation { run { [self] in await gossip(formation) } }
         } else if let formation {
-            let task = Task { [self] in await form(formation) }
-            state.withLockedValue { $0.forming = task }
+            run { [self] in if await form(formation) { await gossip(formation) } }
         } else {
             let voter = Voter(node: config.node.id, incarnation: identity.incarnation, region: config.node.region)
             let first = TabletConfig(firstOf: config, voters: [voter])
@@ -93,24 +94,32 @@ final class NodeMembership: Sendable {
     }
 
     func stop() {
-        state.withLockedValue { $0.forming }?.cancel()
+        state.withLockedValue { $0.task }?.cancel()
     }
 
-    private func form(_ formation: Formation) async {
+    private func run(_ work: @escaping @Sendable () async -> Void) {
+        let task = Task { await work() }
+        state.withLockedValue { $0.task = task }
+    }
+
+    /// - Returns: whether the node is a member now.
+    private func form(_ formation: Formation) async -> Bool {
         do {
             let cluster: FormedCluster
             switch try await formation.run() {
             case .join(let there): cluster = there
             case .found(let new): cluster = new
-            case .wait: return
+            case .wait: return false
             }
             try await shard.pool.runIfActive { [self] in try join(cluster) }
             formation.complete(cluster)
             beginCore()
+            return true
         } catch is CancellationError {
-            return
+            return false
         } catch {
             shard.submit(.fail(.failed("the cluster could not be joined: \(error)")))
+            return false
         }
     }
 
@@ -146,7 +155,7 @@ final class NodeMembership: Sendable {
             return state.restoration?.finish(
                 node: config.node.id,
                 incarnation: state.identity.incarnation,
-                members: config.members.map { NodeCore.Member(node: $0.id, region: $0.region) },
+                members: members.map { NodeCore.Member(node: $0.id, region: $0.region) },
                 seed: UInt64.random(in: .min ... .max),
                 settings: ConsensusSettings(config),
                 limits: Limits(segmentSize: config.node.storage.logSegmentSize)
@@ -154,6 +163,10 @@ final class NodeMembership: Sendable {
         }
         guard let core else { preconditionFailure("a node begins once") }
         shard.submit(.begin(core))
+        // Somebody may have joined meanwhile.
+        for member in members {
+            shard.submit(.event(.memberJoined(NodeCore.Member(node: member.id, region: member.region))))
+        }
         let waiting = state.withLockedValue { state in
             state.isMember = true
             defer { state.waiting = [] }
@@ -169,6 +182,84 @@ final class NodeMembership: Sendable {
         }
         if isMember { then() }
     }
+
+    // MARK: - Who belongs to the cluster
+
+    /// All nodes, this one included.
+    var members: [ClusterMember] {
+        peers?.members.members ?? config.members
+    }
+
+    func name(of id: NodeID) -> String {
+        guard let peers else { return id == config.node.id ? config.node.name : "" }
+        return peers.name(of: id)
+    }
+
+    /// How often a node asks another one who belongs to the cluster.
+    private static let gossipInterval = Duration.seconds(5)
+
+    private func gossip(_ formation: Formation) async {
+        while !Task.isCancelled {
+            let other = peers?.others.randomElement().map { [$0] } ?? []
+            for note in await formation.exchange(with: other) { learn(note.members) }
+            try? await Task.sleep(for: Self.gossipInterval)
+        }
+    }
+
+    /// Changes who belongs to the cluster, and tells the others.
+    func changeMembers(_ change: @escaping @Sendable (inout MemberTable) -> Void) async {
+        guard let peers, let formation else { return }
+        let told = peers.others
+        note(peers.changeMembers(change))
+        for note in await formation.exchange(with: told) { learn(note.members) }
+    }
+
+    /// Takes in what another node has heard.
+    func learn(_ table: MemberTable) {
+        guard let peers else { return }
+        note(peers.changeMembers { _ = $0.merge(table) })
+    }
+
+    private func note(_ change: (before: MemberTable, after: MemberTable)) {
+        guard change.before != change.after else { return }
+        do {
+            try store.setSystemValue(Self.membersName, change.after.encoded())
+        } catch {
+            // It will be heard again.
+            logger.warning("the members of the cluster cannot be stored", metadata: ["error": "\(error)"])
+        }
+        if change.after[config.node.name]?.isRemoved ?? false {
+            return shard.submit(.fail(.failed(Self.removedText)))
+        }
+        for entry in change.after.entries where change.before[entry.member.name] != entry {
+            logger.notice(
+                entry.isRemoved ? "a node has left the cluster" : "a node of the cluster",
+                metadata: ["node": "\(entry.member.name)", "address": "\(entry.member.address)"]
+            )
+            let id = entry.member.id
+            if id == config.node.id { continue }
+            let member = NodeCore.Member(node: id, region: entry.member.region)
+            shard.submit(.event(entry.isRemoved ? .memberLeft(id) : .memberJoined(member)))
+        }
+    }
+
+    /// What a directory has heard of the members, with what is configured.
+    static func storedMembers(_ store: RocksDBStore, _ config: AtlasConfiguration) throws -> MemberTable {
+        var table = MemberTable(configured: config.members)
+        if let bytes = try store.systemValue(membersName) {
+            _ = table.merge(try MemberTable(decoding: bytes))
+        }
+        let own = ClusterMember(name: config.node.name, address: config.node.address, region: config.node.region)
+        // A node that was given another address tells the others.
+        if !(table[own.name]?.isRemoved ?? false) { table.add(own, now: SystemClock.wall()) }
+        return table
+    }
+
+    private static let membersName = "members"
+    private static let removedText = """
+        this node has been removed from its cluster; to use the machine for a new node, remove its data directory and add \
+        it under another name
+        """
 
     // MARK: - The log's thread
 

@@ -36,14 +36,10 @@ final class Formation: Sendable {
         formed.withLockedValue { $0 = cluster }
     }
 
+    /// Everybody of the cluster is answered, and those who have left it: so they hear of that.
     func answer(to note: FormationNote) throws(PeerRefusal) -> FormationNote {
         let own = self.note(to: note.hello.nodeName)
-        do throws(PeerRefusal) {
-            try note.hello.check(against: own.hello) { name in peers.isMember(name) }
-        } catch {
-            // That is what the question is about.
-            guard error.isTransient else { throw error }
-        }
+        try note.hello.checkCluster(against: own.hello)
         return own
     }
 
@@ -54,8 +50,18 @@ final class Formation: Sendable {
         return FormationNote(
             hello: hello,
             settings: rules.settings,
-            firstConfig: cluster?.firstConfig.encoded() ?? []
+            firstConfig: cluster?.firstConfig.encoded() ?? [],
+            members: peers.members
         )
+    }
+
+    /// Tells other nodes what this one knows of the cluster, and hears what they do.
+    /// - Returns: what those have said that answered.
+    func exchange(with members: [ClusterMember]) async -> [FormationNote] {
+        let channels = openChannels(to: members)
+        let heard = await ask(channels)
+        for (_, channel) in channels { await channel.close() }
+        return Array(heard.values)
     }
 
     /// Asks until it is settled what cluster this node belongs to.
@@ -63,7 +69,7 @@ final class Formation: Sendable {
     func run() async throws -> FormationRules.Verdict {
         var complained = ""
         var complainedAt: UInt64 = 0
-        let channels = openChannels()
+        let channels = openChannels(to: peers.others)
         defer { for (_, channel) in channels { Task { await channel.close() } } }
         while true {
             try Task.checkCancellation()
@@ -85,8 +91,8 @@ final class Formation: Sendable {
         }
     }
 
-    private func openChannels() -> [(name: String, channel: RPCChannel)] {
-        peers.others.map { member in
+    private func openChannels(to members: [ClusterMember]) -> [(name: String, channel: RPCChannel)] {
+        members.map { member in
             let address = peers.address(of: member)
             var configuration = RPCChannelConfiguration()
             configuration.backoffMax = .milliseconds(500)

@@ -7,11 +7,13 @@ struct FormationNote: Hashable, Sendable {
     var settings: String
     /// The config of the first tablet, with the incarnations of all first members; empty while there is none.
     var firstConfig: [UInt8]
+    var members: MemberTable
 
-    init(hello: PeerHello, settings: String, firstConfig: [UInt8]) {
+    init(hello: PeerHello, settings: String, firstConfig: [UInt8], members: MemberTable) {
         self.hello = hello
         self.settings = settings
         self.firstConfig = firstConfig
+        self.members = members
     }
 
     func encoded() -> [UInt8] {
@@ -19,6 +21,7 @@ struct FormationNote: Hashable, Sendable {
         writer.write(hello.encoded())
         writer.write(text: settings)
         writer.write(firstConfig)
+        writer.write(members.encoded())
         return writer.bytes
     }
 
@@ -27,6 +30,7 @@ struct FormationNote: Hashable, Sendable {
         hello = try PeerHello(decoding: try reader.readBytes())
         settings = try reader.readText()
         firstConfig = try reader.readBytes()
+        members = try MemberTable(decoding: try reader.readBytes())
     }
 }
 

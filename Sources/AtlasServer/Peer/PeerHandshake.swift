@@ -75,14 +75,8 @@ struct PeerRefusal: Error, Hashable {
 }
 
 extension PeerHello {
-    /// Whether the node that says `self` may talk to the one that it reached.
-    /// - Parameters:
-    ///   - own: what the node that was reached says of itself.
-    ///   - isMember: whether a node of that name belongs to the cluster.
-    func check(
-        against own: PeerHello,
-        isMember: (String) -> Bool
-    ) throws(PeerRefusal) {
+    /// Whether the node that says `self` can be of the same cluster as the one that it reached.
+    func checkCluster(against own: PeerHello) throws(PeerRefusal) {
         guard versions.overlaps(own.versions) else {
             throw PeerRefusal(
                 reason: "node \(nodeName) speaks the protocol's versions \(versions), \(own.nodeName) \(own.versions)"
@@ -98,6 +92,17 @@ extension PeerHello {
                 reason: "node \(nodeName) belongs to cluster \(clusterName), \(own.nodeName) to \(own.clusterName)"
             )
         }
+    }
+
+    /// Whether the node that says `self` may talk to the one that it reached.
+    /// - Parameters:
+    ///   - own: what the node that was reached says of itself.
+    ///   - isMember: whether a node of that name belongs to the cluster.
+    func check(
+        against own: PeerHello,
+        isMember: (String) -> Bool
+    ) throws(PeerRefusal) {
+        try checkCluster(against: own)
         guard isMember(nodeName) else {
             throw PeerRefusal(reason: "node \(nodeName) is no member of the cluster that \(own.nodeName) belongs to")
         }

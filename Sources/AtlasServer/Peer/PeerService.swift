@@ -25,14 +25,18 @@ package struct PeerService: Sendable {
         guard let formation = node.formation else {
             return call.fail(RPCStatus(.failedPrecondition, "this node is alone in its cluster (cluster.nodes)"))
         }
-        do {
-            let request = try FormationNote(decoding: Array(message.readableBytesView))
-            call.respond(RPCMessage(bytes: try formation.answer(to: request).encoded()))
-        } catch let refusal as PeerRefusal {
-            call.fail(RPCStatus(.failedPrecondition, refusal.reason))
+        let request: FormationNote
+        do throws(CodecError) {
+            request = try FormationNote(decoding: Array(message.readableBytesView))
         } catch {
-            call.fail(RPCStatus(.invalidArgument, "the message cannot be decoded: \(error)"))
+            return call.fail(RPCStatus(.invalidArgument, "the message cannot be decoded: \(error)"))
         }
+        do throws(PeerRefusal) {
+            call.respond(RPCMessage(bytes: try formation.answer(to: request).encoded()))
+        } catch {
+            return call.fail(RPCStatus(.failedPrecondition, error.reason))
+        }
+        node.learn(from: request)
     }
 }
 

@@ -14,20 +14,31 @@ protocol PeerSender: Sendable {
 ///
 /// `@unchecked Sendable`: `links` is confined to the event loop.
 final class PeerTransport: PeerSender, @unchecked Sendable {
+    private struct Links {
+        var member: ClusterMember
+        var lanes: [PeerLink]
+    }
+
     private let config: AtlasConfiguration
     private let loop: any EventLoop
     private let logger: Logger
     private let identity: NIOLockedValueBox<NodeIdentity>
-    private var links: [NodeID: [PeerLink]] = [:]
+    private let table: NIOLockedValueBox<MemberTable>
+    private var links: [NodeID: Links] = [:]
     private var isClosed = false
-    private let members: [NodeID: ClusterMember]
 
-    init(_ config: AtlasConfiguration, identity: NodeIdentity, loop: any EventLoop, logger: Logger) {
+    init(
+        _ config: AtlasConfiguration,
+        identity: NodeIdentity,
+        members: MemberTable,
+        loop: any EventLoop,
+        logger: Logger
+    ) {
         self.config = config
         self.loop = loop
         self.logger = logger
         self.identity = NIOLockedValueBox(identity)
-        members = Dictionary(uniqueKeysWithValues: config.members.map { ($0.id, $0) })
+        table = NIOLockedValueBox(members)
     }
 
     /// The node belongs to a cluster now.
@@ -39,9 +50,27 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         identity.withLockedValue { $0 }
     }
 
+    var members: MemberTable {
+        table.withLockedValue { $0 }
+    }
+
+    func name(of id: NodeID) -> String {
+        table.withLockedValue { $0[id]?.name ?? "" }
+    }
+
+    /// Changes who is known to belong to the cluster.
+    /// - Returns: how that was before and after.
+    func changeMembers(_ change: (inout MemberTable) -> Void) -> (before: MemberTable, after: MemberTable) {
+        table.withLockedValue { table in
+            let before = table
+            change(&table)
+            return (before, table)
+        }
+    }
+
     /// The other nodes.
     var others: [ClusterMember] {
-        config.members.filter { $0.id != config.node.id }
+        members.members.filter { $0.id != config.node.id }
     }
 
     /// How another node is reached from here.
@@ -70,7 +99,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     }
 
     func isMember(_ name: String) -> Bool {
-        members[NodeID(name: name)]?.name == name
+        members[name].map { !$0.isRemoved } ?? false
     }
 
     // MARK: - Sending
@@ -100,8 +129,12 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     }
 
     private func link(to receiver: NodeID, _ lane: PeerLink.Lane) -> PeerLink? {
-        if let lanes = links[receiver] { return lanes[lane.rawValue] }
         guard let member = members[receiver], !isClosed else { return nil }
+        if let known = links[receiver] {
+            if known.member == member { return known.lanes[lane.rawValue] }
+            // It has moved.
+            for link in known.lanes { _ = link.close() }
+        }
         let lanes = PeerLink.Lane.allCases.map { lane in
             PeerLink(
                 to: member,
@@ -112,7 +145,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
                 logger: logger
             )
         }
-        links[receiver] = lanes
+        links[receiver] = Links(member: member, lanes: lanes)
         return lanes[lane.rawValue]
     }
 
@@ -120,7 +153,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     func close() {
         try? loop.flatSubmit { [self] in
             isClosed = true
-            let closing = links.values.flatMap { $0 }.map { $0.close() }
+            let closing = links.values.flatMap(\.lanes).map { $0.close() }
             links = [:]
             return .andAllComplete(closing, on: loop)
         }.wait()

@@ -8,10 +8,10 @@ internal import NIOCore
 internal import NIOPosix
 internal import SwiftProtobuf
 
-/// The gRPC methods of `atlas.Admin`: about this node alone. All of it may wait for a disk, so none of it runs on an
+/// The gRPC methods of `atlas.Admin`, about this node and about the cluster. All of it may wait for a disk, so none of it runs on an
 /// event loop.
 package struct AdminService: Sendable {
-    private let node: Node
+    let node: Node
     private let loops: [LoopContext]
     private let rpcStatistics: @Sendable () async -> RPCStatistics
 
@@ -38,6 +38,21 @@ package struct AdminService: Sendable {
             .unary("/atlas.Admin/CollectGarbage") { call, message in
                 handle(call, message) { (_: Atlas_CollectGarbageRequest) in try collectGarbage() }
             },
+            .unary("/atlas.Admin/Cluster") { call, message in
+                handle(call, message) { (_: Atlas_ClusterRequest) in cluster() }
+            },
+            .unary("/atlas.Admin/ListTablets") { call, message in
+                handle(call, message) { (_: Atlas_ListTabletsRequest) in listTablets() }
+            },
+            .unary("/atlas.Admin/SplitTablet") { call, message in change(call, message, splitTablet) },
+            .unary("/atlas.Admin/MoveTablet") { call, message in change(call, message, moveTablet) },
+            .unary("/atlas.Admin/PinTablet") { call, message in change(call, message, pinTablet) },
+            .unary("/atlas.Admin/ExplainTablet") { call, message in
+                handle(call, message) { (request: Atlas_ExplainTabletRequest) in try explainTablet(request) }
+            },
+            .unary("/atlas.Admin/AddNode") { call, message in change(call, message, addNode) },
+            .unary("/atlas.Admin/AddVoter") { call, message in change(call, message, addVoter) },
+            .unary("/atlas.Admin/RemoveNode") { call, message in change(call, message, removeNode) },
         ]
     }
 
@@ -46,11 +61,7 @@ package struct AdminService: Sendable {
         _ message: ByteBuffer,
         _ work: @escaping @Sendable (Request) throws -> Response
     ) {
-        guard let request = try? Request(serializedBytes: Array(message.readableBytesView)) else {
-            return call.fail(
-                ServiceError(.invalidArgument, .malformedMessage, "the message cannot be decoded").rpcStatus
-            )
-        }
+        guard let request: Request = decode(message, call) else { return }
         node.pool.submit { _ in
             let result = Result { try work(request) }
             call.eventLoop.execute {
@@ -62,6 +73,37 @@ package struct AdminService: Sendable {
                 }
             }
         }
+    }
+
+    /// The same for work that waits for other nodes.
+    private func change<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>(
+        _ call: RPCServerCall,
+        _ message: ByteBuffer,
+        _ work: @escaping @Sendable (Request, Arrival) async throws(ServiceError) -> Response
+    ) {
+        guard let request: Request = decode(message, call) else { return }
+        let arrival = call.arrival
+        Task {
+            let result: ServiceResult<Response>
+            do throws(ServiceError) {
+                result = .success(try await work(request, arrival))
+            } catch {
+                result = .failure(error)
+            }
+            call.eventLoop.execute {
+                switch result {
+                case .success(let response): call.respond(RPCMessage(response))
+                case .failure(let error): call.fail(error.rpcStatus)
+                }
+            }
+        }
+    }
+
+    /// - Returns: `nil` if the call has failed with that.
+    private func decode<Request: SwiftProtobuf.Message>(_ message: ByteBuffer, _ call: RPCServerCall) -> Request? {
+        if let request = try? Request(serializedBytes: Array(message.readableBytesView)) { return request }
+        call.fail(ServiceError(.invalidArgument, .malformedMessage, "the message cannot be decoded").rpcStatus)
+        return nil
     }
 }
 
@@ -132,8 +174,8 @@ extension AdminService {
         .with {
             $0.node = nodeInfo()
             $0.cluster = .with {
-                $0.nodes = [nodeInfo()]
-                $0.totalRegions = 1
+                $0.nodes = cluster().nodes.map(\.info)
+                $0.totalRegions = Int32(Set(node.members.map(\.region)).count)
                 $0.clusterID = node.identity.clusterID
             }
             $0.version = AtlasVersion.current
@@ -148,7 +190,7 @@ extension AdminService {
         }
     }
 
-    private func nodeInfo() -> Atlas_NodeInfo {
+    func nodeInfo() -> Atlas_NodeInfo {
         .with {
             $0.nodeID = node.config.node.name
             $0.address = node.config.node.address.description
@@ -246,33 +288,33 @@ extension AdminService {
     }
 
     private func tablets() -> [Atlas_TabletStats] {
-        let config = node.config
-        let names = Dictionary(uniqueKeysWithValues: config.members.map { ($0.id, $0.name) })
-        return node.replicas().map { replica in
-            .with {
-                $0.tablet = replica.config.tablet.rawValue
-                $0.epoch = replica.config.epoch
-                $0.startKey = .init(replica.config.range.start.bytes)
-                $0.endKey = .init(replica.config.range.end?.bytes ?? [])
-                $0.ownerNode = replica.presumedOwner.flatMap { names[$0] } ?? ""
-                $0.ownerRegion = replica.region.rawValue
-                $0.ballot = .with {
-                    $0.counter = replica.promised.counter
-                    $0.node = names[replica.promised.node] ?? ""
-                    $0.handoff = replica.promised.handoff
-                }
-                $0.lastSlot = replica.window.last.rawValue
-                $0.commitSlot = replica.commitPoint.rawValue
-                $0.appliedSlot = replica.applied.appliedSlot.rawValue
-                $0.appliedVersion = Int64(replica.applied.appliedTimestamp.rawValue)
-                $0.stateHash = replica.applied.stateHash
+        node.replicas().map { replica in tablet(replica) }
+    }
+
+    func tablet(_ replica: TabletReplica) -> Atlas_TabletStats {
+        .with {
+            $0.tablet = replica.config.tablet.rawValue
+            $0.epoch = replica.config.epoch
+            $0.startKey = .init(replica.config.range.start.bytes)
+            $0.endKey = .init(replica.config.range.end?.bytes ?? [])
+            $0.ownerNode = replica.presumedOwner.map(node.name) ?? ""
+            $0.ownerRegion = replica.config.voters.first { $0.node == replica.presumedOwner }?.region.rawValue ?? 0
+            $0.ballot = .with {
+                $0.counter = replica.promised.counter
+                $0.node = node.name(of: replica.promised.node)
+                $0.handoff = replica.promised.handoff
             }
+            $0.lastSlot = replica.window.last.rawValue
+            $0.commitSlot = replica.commitPoint.rawValue
+            $0.appliedSlot = replica.applied.appliedSlot.rawValue
+            $0.appliedVersion = Int64(replica.applied.appliedTimestamp.rawValue)
+            $0.stateHash = replica.applied.stateHash
         }
     }
 }
 
 extension Google_Protobuf_Timestamp {
-    fileprivate init(millisecondsSince1970 milliseconds: UInt64) {
+    init(millisecondsSince1970 milliseconds: UInt64) {
         self.init(seconds: Int64(milliseconds / 1_000), nanos: Int32(milliseconds % 1_000) * 1_000_000)
     }
 }

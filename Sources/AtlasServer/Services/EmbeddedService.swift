@@ -15,7 +15,7 @@ package final class EmbeddedService: Sendable {
     package init(node: Node) {
         self.node = node
         translation = RequestTranslation(config: node.config)
-        receipts = ReceiptTranslation(config: node.config)
+        receipts = ReceiptTranslation(node: node)
     }
 }
 

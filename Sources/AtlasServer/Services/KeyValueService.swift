@@ -41,7 +41,7 @@ package final class KeyValueService: Sendable {
     package init(node: Node) {
         self.node = node
         translation = RequestTranslation(config: node.config)
-        receipts = ReceiptTranslation(config: node.config)
+        receipts = ReceiptTranslation(node: node)
     }
 
     /// The largest message that an answer over the network may be.

@@ -63,7 +63,7 @@ extension Outcome {
         case .written(.requestIDExpired, _): .failure(.requestIDExpired)
         case .written(.expired, _): .failure(.deadlineExceeded)
         case .written(let result, let receipt): .success((result, receipt))
-        case .refused(let refusal): .failure(ServiceError(refusal, members: node.config.members))
+        case .refused(let refusal): .failure(ServiceError(refusal, members: node.members))
         case .expired: .failure(.writeExpired)
         case .unavailable(let reason): .failure(ServiceError(reason))
         case .readAt, .read, .sealed, .moved: preconditionFailure("a write is answered like a write")
@@ -74,7 +74,7 @@ extension Outcome {
     func read(at node: Node) -> ServiceResult<(ReadResult, Receipt)> {
         switch self {
         case .read(let result, let receipt): .success((result, receipt))
-        case .refused(let refusal): .failure(ServiceError(refusal, members: node.config.members))
+        case .refused(let refusal): .failure(ServiceError(refusal, members: node.members))
         case .expired: .failure(.deadlineExceeded)
         case .unavailable(let reason): .failure(ServiceError(reason))
         case .readAt, .written, .sealed, .moved: preconditionFailure("a read is answered like a read")

@@ -127,11 +127,7 @@ extension Operation {
 
 /// Receipts, in the words of the API.
 struct ReceiptTranslation: Sendable {
-    private let names: [NodeID: String]
-
-    init(config: AtlasConfiguration) {
-        names = Dictionary(uniqueKeysWithValues: config.members.map { ($0.id, $0.name) })
-    }
+    let node: Node
 
     func write(_ receipt: Receipt, _ arrival: Arrival) -> WireReceipt {
         var wire = translated(receipt, arrival)
@@ -147,11 +143,11 @@ struct ReceiptTranslation: Sendable {
 
     private func translated(_ receipt: Receipt, _ arrival: Arrival) -> WireReceipt {
         var wire = WireReceipt()
-        wire.ownerNode = names[receipt.owner] ?? ""
+        wire.ownerNode = node.name(of: receipt.owner)
         wire.ownerRegion = receipt.ownerRegion.rawValue
         wire.ballot = WireBallot(
             counter: receipt.ballot.counter,
-            node: names[receipt.ballot.node] ?? "",
+            node: node.name(of: receipt.ballot.node),
             handoff: receipt.ballot.handoff
         )
         wire.tablet = receipt.tablet.tablet.rawValue

@@ -1,0 +1,191 @@
+"""Nodes come and go, tablets are split, moved and pinned, while the cluster serves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import grpc
+
+from support.client import Client, fails
+from support.cluster import Cluster, Node, until, works
+from support.protos import admin_pb2
+from support.protos import atlas_pb2 as pb
+
+StartCluster = Callable[..., Cluster]
+ADMIN_SECONDS = 30
+
+
+class Writer(threading.Thread):
+    """Writes all the time, and remembers what was acknowledged."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self.client = client
+        self.acknowledged: dict[bytes, bytes] = {}
+        self.failures = 0
+        self._ends = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        number = 0
+        while not self._ends.is_set():
+            key, value = b"w/%03d" % (number % 100), b"%d" % number
+            number += 1
+            try:
+                self.client.stub.Put(pb.PutRequest(key=key, value=value), timeout=5)
+                self.acknowledged[key] = value
+            except grpc.RpcError:
+                # It may have taken effect, or not.
+                self.failures += 1
+                self.acknowledged.pop(key, None)
+
+    def end(self) -> dict[bytes, bytes]:
+        self._ends.set()
+        self.join()
+        assert self.acknowledged
+        return self.acknowledged
+
+
+def check(client: Client, acknowledged: dict[bytes, bytes]) -> None:
+    found = {item.key: item.value for item in client.scan(consistency=pb.CONSISTENCY_CONSISTENT)}
+    for key, value in acknowledged.items():
+        assert found.get(key) == value, key
+
+
+def tablets(client: Client) -> list[admin_pb2.TabletInfo]:
+    return list(client.admin.ListTablets(admin_pb2.ListTabletsRequest(), timeout=ADMIN_SECONDS).tablets)
+
+
+def nodes(client: Client) -> dict[str, admin_pb2.NodeState]:
+    response = client.admin.Cluster(admin_pb2.ClusterRequest(), timeout=ADMIN_SECONDS)
+    return {state.info.node_id: state for state in response.nodes}
+
+
+def test_a_tablet_is_split_and_its_parts_move(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    client = cluster.client(cluster.nodes[0])
+    for number in range(100):
+        client.put(b"w/%03d" % number, b"old")
+    writer = Writer(client)
+    for key in (b"w/050", b"w/025", b"w/075"):
+        parts = client.admin.SplitTablet(admin_pb2.SplitTabletRequest(key=key), timeout=ADMIN_SECONDS).tablets
+        assert [part.start_key for part in parts][1] == key
+    held = tablets(client)
+    assert [tablet.start_key for tablet in held] == [b"", b"w/025", b"w/050", b"w/075"]
+    assert held[-1].end_key == b""
+    for tablet, node in zip(held, cluster.nodes * 2, strict=False):
+        request = admin_pb2.MoveTabletRequest(key=tablet.start_key or b"a", node_id=node.name)
+        moved = client.admin.MoveTablet(request, timeout=ADMIN_SECONDS)
+        assert moved.owner_node == node.name
+    acknowledged = writer.end()
+    assert writer.failures == 0
+    for node in cluster.nodes:
+        other = cluster.client(node)
+        check(other, acknowledged)
+        # Pages of a scan in both directions, over all parts.
+        keys = [item.key for item in other.scan(consistency=pb.CONSISTENCY_CONSISTENT)]
+        backwards = [item.key for item in other.scan(consistency=pb.CONSISTENCY_CONSISTENT, reverse=True)]
+        assert keys == [b"w/%03d" % number for number in range(100)] == backwards[::-1]
+    with fails("INVALID_ARGUMENT"):
+        client.batch(
+            pb.Operation(type=pb.Operation.PUT, key=b"w/000", value=b"1"),
+            pb.Operation(type=pb.Operation.PUT, key=b"w/099", value=b"1"),
+        )
+    # All of it is there after a restart of everything.
+    for node in cluster.nodes:
+        node.kill()
+    for node in cluster.nodes:
+        node.launch()
+    for node in cluster.nodes:
+        cluster.wait_until_it_serves(node)
+    check(cluster.client(cluster.nodes[1]), acknowledged)
+    assert len(tablets(cluster.client(cluster.nodes[1]))) == 4
+
+
+def test_a_node_with_a_new_disk_is_made_a_voter_again(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    client = cluster.client(cluster.nodes[0])
+    writer = Writer(client)
+    lost = cluster["n13"]
+    lost.kill()
+    lost.wipe()
+    lost.start()
+    until(lambda: nodes(client)["n13"].silent_ms < 1_000 and not nodes(client)["n13"].is_silent, "it is not heard")
+    assert (nodes(client)["n13"].tablets, nodes(client)["n13"].tablets_held) == (1, 0)
+    change = client.admin.AddVoter(admin_pb2.AddVoterRequest(node_id="n13"), timeout=ADMIN_SECONDS)
+    assert change.tablets_changed == 1
+    again = client.admin.AddVoter(admin_pb2.AddVoterRequest(node_id="n13"), timeout=ADMIN_SECONDS)
+    assert (again.tablets_changed, again.tablets_unchanged) == (0, 1)
+    follower = cluster.client(lost)
+    until(lambda: len(follower.stats().tablets) == 1, "it gets no data")
+    acknowledged = writer.end()
+    # With it a majority is made again.
+    cluster["n12"].kill()
+    until(lambda: works(lambda: client.stub.Put(pb.PutRequest(key=b"key"), timeout=1)), "it does not vote")
+    check(follower, acknowledged)
+
+
+def test_a_cluster_grows_and_shrinks(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    client = cluster.client(cluster.nodes[0])
+    writer = Writer(client)
+    added = Node(cluster.nodes[0].directory.parent / "n14", "n14", 1)
+    members = cluster.nodes[0].settings["cluster.nodes"][1:-1]
+    added.settings = {
+        **cluster.nodes[0].settings,
+        "node.id": "n14",
+        "cluster.nodes": f'[{members}, {{id: n14, address: "{added.address}", region_id: 1}}]',
+    }
+    try:
+        with fails("INVALID_ARGUMENT"):
+            client.admin.AddVoter(admin_pb2.AddVoterRequest(node_id="n14"), timeout=ADMIN_SECONDS)
+        request = admin_pb2.AddNodeRequest(node_id="n14", address=added.address, region_id=1)
+        client.admin.AddNode(request, timeout=ADMIN_SECONDS)
+        with fails("UNAVAILABLE"):
+            client.admin.AddVoter(admin_pb2.AddVoterRequest(node_id="n14"), timeout=ADMIN_SECONDS)
+        added.start()
+        cluster.wait_until_it_serves(added)
+        for node in cluster.nodes:
+            other = cluster.client(node)
+            until(lambda: "n14" in nodes(other) and not nodes(other)["n14"].is_silent, "it is not heard")
+        assert client.admin.AddVoter(admin_pb2.AddVoterRequest(node_id="n14"), timeout=ADMIN_SECONDS).tablets_changed
+        newcomer = cluster.client(added)
+        until(lambda: len(newcomer.stats().tablets) == 1, "it gets no data")
+        # One that is there leaves; it says so, and stops.
+        leaving = cluster["n12"]
+        removed = client.admin.RemoveNode(admin_pb2.RemoveNodeRequest(node_id="n12"), timeout=ADMIN_SECONDS)
+        assert removed.tablets_changed == 1
+        until(lambda: not leaving.is_running(), "the removed node goes on")
+        assert "has been removed" in leaving.output()
+        status, output = leaving.start_expecting_refusal()
+        assert status != 0 and "has been removed" in output
+        # One that is dead leaves as well.
+        cluster["n13"].kill()
+        removed = client.admin.RemoveNode(admin_pb2.RemoveNodeRequest(node_id="n13"), timeout=ADMIN_SECONDS)
+        assert removed.tablets_changed == 1
+        acknowledged = writer.end()
+        assert set(nodes(newcomer)) == {"n11", "n14"}
+        check(newcomer, acknowledged)
+        assert newcomer.put(b"key", b"value").success
+    finally:
+        added.kill()
+
+
+def test_pins_and_reasons(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([1, 1, 1])
+    client = cluster.client(cluster.nodes[0])
+    client.put(b"key", b"value")
+    request = admin_pb2.PinTabletRequest(key=b"key", region_id=3)
+    assert client.admin.PinTablet(request, timeout=ADMIN_SECONDS).tablets[0].pinned_region == 3
+    until(lambda: cluster.owner(cluster["n31"]) == "n31", "the pin has no effect")
+    owner = cluster.client(cluster["n31"])
+    explained = owner.admin.ExplainTablet(admin_pb2.ExplainTabletRequest(key=b"key"), timeout=ADMIN_SECONDS)
+    assert explained.owner_node == "n31" and "pinned to region 3" in explained.reasons[0]
+    with fails("FAILED_PRECONDITION") as failure:
+        client.admin.ExplainTablet(admin_pb2.ExplainTabletRequest(key=b"key"), timeout=ADMIN_SECONDS)
+    assert failure.detail is not None and failure.detail.owner_node == "n31"
+    with fails("INVALID_ARGUMENT"):
+        client.admin.PinTablet(admin_pb2.PinTabletRequest(key=b"key", region_id=9), timeout=ADMIN_SECONDS)
+    unpinned = client.admin.PinTablet(admin_pb2.PinTabletRequest(key=b"key"), timeout=ADMIN_SECONDS)
+    assert unpinned.tablets[0].pinned_region == 0
