@@ -305,6 +305,7 @@ extension TabletReplica {
             policy: context.settings.stealPolicy,
             now: context.now.monotonic
         )
+        watchPin(context: &context)
         if isSealing {
             context.mark(.recoveredSeal)
             ownership!.sealSlot = last

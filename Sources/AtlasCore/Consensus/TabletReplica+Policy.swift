@@ -12,6 +12,12 @@ extension TabletReplica {
         }
     }
 
+    /// A tablet whose place is elsewhere goes there, whether anybody uses it or not, and as soon as somebody there can own it.
+    mutating func watchPin(context: inout StepContext) {
+        guard let pinned = config.pinnedRegion, pinned != region else { return }
+        schedulePolicy(context: &context)
+    }
+
     private mutating func schedulePolicy(context: inout StepContext) {
         guard config.voters.count > 1, ownership != nil else { return }
         ownership!.policyDue = context.now.monotonic + Self.policyInterval
@@ -26,6 +32,7 @@ extension TabletReplica {
         let now = context.now.monotonic
         guard policyDue <= now else { return call(by: policyDue, context: &context) }
         ownership!.policyDue = .max
+        watchPin(context: &context)
         let decision = ownership!.accesses.decide(
             home: region,
             pinned: config.pinnedRegion,

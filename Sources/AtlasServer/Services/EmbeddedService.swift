@@ -278,8 +278,9 @@ package final class EmbeddedScan: @unchecked Sendable {
         case .core(var question):
             let bytesMax = ScanTask.askedPageBytesMax
             question.range = range
+            // What the first page was of, every other owner has to come to.
+            question.mergesClock = question.version == nil && version != nil
             question.version = version
-            question.mergesClock = !isFirst
             question.query = .scan(ScanQuery(reverse: reverse, keysOnly: keysOnly, limit: limit, bytesMax: bytesMax))
             let (result, served) = try await service.ask(question)
             guard case .page(let page) = result else {

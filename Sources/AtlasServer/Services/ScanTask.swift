@@ -160,8 +160,9 @@ extension ScanTask {
             readPage(rest, at: scan.version, of: snapshot, now: now, limit: limit)
         case .core(var question):
             question.range = rest
+            // What the first page was of, every other owner has to come to.
+            question.mergesClock = question.version == nil && scan.version != nil
             question.version = scan.version
-            question.mergesClock = scan.sentItems > 0 || scan.sentMessages > 0
             let (reverse, keysOnly) = (request.reverse, request.keysOnly)
             question.query = .scan(
                 ScanQuery(reverse: reverse, keysOnly: keysOnly, limit: limit, bytesMax: Self.askedPageBytesMax)
