@@ -58,6 +58,8 @@ package final class World {
     /// Nodes that stay dead in the second phase.
     var lost: Set<Int> = []
     var nextHandle: RequestHandle = 1
+    /// Requests that nodes have answered, whether anybody waited for it or not.
+    private var answered: Set<RequestHandle> = []
     /// Scripted tests are asked about each message, with its sender and receiver, before the network is: whether it goes on.
     var gate: ((_ from: Int, _ to: Int, _ message: PeerMessage) -> Bool)?
     var operationsLeft: Int
@@ -357,6 +359,9 @@ package final class World {
             followUps.append((number, .readFinished(handle, point, node.answer(point))))
         case .reply(let handle, let reply):
             note("\(name(number)) answers #\(handle): \(reply.summary)")
+            guard answered.insert(handle).inserted else {
+                throw SimulationFailure("answers", "#\(handle) has been answered before")
+            }
             if let workload { try workload.take(reply, to: handle, in: self) } else { try take(reply, to: handle) }
         case .wake(let time):
             let due = node.clock.time(of: time)

@@ -1,3 +1,4 @@
+import AtlasCore
 import Testing
 
 @testable import AtlasServer
@@ -18,13 +19,19 @@ import Testing
         #expect(pending.removeAll().isEmpty)
     }
 
-    /// Until the core has said what became of the request, its handle means that one.
-    @Test func aHandleIsUsedAgainOnceTheCoreHasAnswered() {
+    /// Until the core has said what became of the request, its handle means that one; after that it means nothing any more.
+    @Test func aHandleNeverComesTwice() {
         var pending = PendingRequests()
+        var handles: Set<RequestHandle> = []
         let expired = pending.insert(responder, deadline: 1)
+        handles.insert(expired)
         _ = pending.expire(now: 1)
-        #expect(pending.insert(responder, deadline: 5) != expired)
+        for _ in 0..<1_000 {
+            let handle = pending.insert(responder, deadline: 5)
+            #expect(handles.insert(handle).inserted)
+            #expect(handle < RequestHandle.localMax)
+            #expect(pending.remove(handle) != nil)
+        }
         #expect((pending.remove(expired) == nil))
-        #expect(pending.insert(responder, deadline: 5) == expired)
     }
 }

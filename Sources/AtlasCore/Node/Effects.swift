@@ -1,7 +1,8 @@
 /// Names a log write of one core; ascends. A token is durable once everything appended up to it is.
 package typealias LogToken = UInt64
 
-/// Names a client request that is under way at this node; chosen by the shell, below `RequestHandle.localMax`.
+/// Names a client request at this node; chosen by the shell, below `RequestHandle.localMax`, and never again for another
+/// request while the core lives. Each is answered once.
 package typealias RequestHandle = UInt64
 
 extension RequestHandle {

@@ -112,12 +112,14 @@ extension NodeCore {
 
     /// A replica has given a request back.
     mutating func reroute(_ handle: RequestHandle, _ request: Request) {
+        if context.requests.answered.remove(handle) != nil { return }
         guard context.requests.remotes[handle] == nil else {
             return context.answer(handle, .refused(.notOwner(presumed: hint(for: request))))
         }
         if var origin = context.requests.origins[handle] {
             // It was here under its present attempt, of which nothing can come any more.
             origin.sentTo = nil
+            origin.isHere = false
             origin.expiry = .zero
             if case .read(let read) = request, case .read = origin.request { origin.request = .read(read) }
             origin.due = context.now.monotonic
@@ -170,6 +172,7 @@ extension NodeCore {
             context.requests.origins[handle]!.sentTo = node
             if serveHere(handle, origin.request, origin: context.liveness.region) {
                 // Its replica answers, or gives it back.
+                context.requests.origins[handle]?.isHere = true
                 context.requests.origins[handle]?.due = origin.request.deadline
                 if case .write = origin.request { context.requests.origins[handle]?.mayHaveEffect = true }
             } else {
@@ -304,6 +307,7 @@ extension NodeCore {
 
     /// Brings an answer to where it belongs.
     mutating func deliver(_ reply: Reply, to handle: RequestHandle) {
+        if context.requests.answered.remove(handle) != nil { return context.mark(.responseLate) }
         if let remote = context.requests.remotes.removeValue(forKey: handle) {
             var configs: [TabletConfig] = []
             if case .refused(.noSuchTablet) = reply { configs = Array(tablets.map(\.config).prefix(Self.hintsMax)) }
@@ -316,7 +320,9 @@ extension NodeCore {
             )
             return context.send(.response(response), to: remote.node)
         }
-        if let origin = context.requests.origins[handle] {
+        if var origin = context.requests.origins[handle] {
+            origin.isHere = false
+            context.requests.origins[handle] = origin
             return judge(reply, of: origin, handle, attempt: origin.attempt)
         }
         context.effects.append(.reply(handle, reply))
@@ -403,6 +409,7 @@ extension NodeCore {
 
     mutating func finish(_ handle: RequestHandle, _ reply: Reply) {
         guard let origin = context.requests.origins.removeValue(forKey: handle) else { return }
+        if origin.isHere { context.requests.answered.insert(handle) }
         if let parent = origin.parent { return takeTime(reply, for: parent) }
         context.effects.append(.reply(handle, trimmed(reply, to: origin.request)))
     }

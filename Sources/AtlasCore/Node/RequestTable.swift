@@ -7,6 +7,8 @@ struct RequestTable: Sendable {
         var attempt: UInt32 = 0
         /// Who has the present attempt; `nil` while the request waits for its next one.
         var sentTo: NodeID?
+        /// A replica here has it, and will answer or give it back, whatever becomes of the request meanwhile.
+        var isHere = false
         /// When it is tried again, or given up.
         var due: UInt64
         var backoff: UInt64 = 0
@@ -36,12 +38,14 @@ struct RequestTable: Sendable {
 
     var origins: [RequestHandle: Origin] = [:]
     var remotes: [RequestHandle: Remote] = [:]
+    /// Requests that have been answered while a replica here had them: nobody waits for what that says.
+    var answered: Set<RequestHandle> = []
     /// Answers that have to be looked at before they go out.
     var answers: [(handle: RequestHandle, reply: Reply)] = []
     private var nextHandle = RequestHandle.localMax
 
     var isEmpty: Bool {
-        origins.isEmpty && answers.isEmpty
+        origins.isEmpty && answers.isEmpty && answered.isEmpty
     }
 
     mutating func makeHandle() -> RequestHandle {

@@ -79,34 +79,46 @@ package final class LoopOutbox: @unchecked Sendable {
     }
 }
 
-/// The requests under way in one shard, by handle.
+/// The requests under way in one shard, by handle. A handle is its place together with how often that has been taken, so that
+/// none comes twice.
 struct PendingRequests {
-    private enum Place {
+    private enum State {
         case free
         case waiting(Responder, deadline: UInt64)
         /// Answered by `expire`; the core does not know that and will say what became of the request.
         case expired
     }
 
+    private struct Place {
+        var state = State.free
+        var round: UInt64 = 0
+    }
+
     private var places: [Place] = []
     private var free: [Int] = []
 
+    private static let roundShift: UInt64 = 32
+    private static let roundMax: UInt64 = (1 << 29) - 1
+
     mutating func insert(_ responder: Responder, deadline: UInt64) -> RequestHandle {
-        let place = Place.waiting(responder, deadline: deadline)
-        if let index = free.popLast() {
-            places[index] = place
-            return RequestHandle(index)
-        }
-        places.append(place)
-        return RequestHandle(places.count - 1)
+        let index = free.popLast() ?? places.endIndex
+        if index == places.endIndex { places.append(Place()) }
+        places[index].state = .waiting(responder, deadline: deadline)
+        return RequestHandle(index) | places[index].round << Self.roundShift
     }
 
     /// - Returns: `nil` if the request has expired.
     mutating func remove(_ handle: RequestHandle) -> Responder? {
-        let place = places[Int(handle)]
-        places[Int(handle)] = .free
-        free.append(Int(handle))
-        switch place {
+        let index = Int(handle & (1 << Self.roundShift - 1))
+        precondition(places[index].round == handle >> Self.roundShift, "a request is answered once")
+        let state = places[index].state
+        places[index].state = .free
+        // A place that has been taken too often is not taken any more.
+        if places[index].round < Self.roundMax {
+            places[index].round += 1
+            free.append(index)
+        }
+        switch state {
         case .waiting(let responder, _): return responder
         case .expired: return nil
         case .free: preconditionFailure("a request is answered once")
@@ -119,12 +131,12 @@ struct PendingRequests {
         var expired: [Responder] = []
         var next = UInt64.max
         for index in places.indices {
-            guard case .waiting(let responder, let deadline) = places[index] else { continue }
+            guard case .waiting(let responder, let deadline) = places[index].state else { continue }
             if deadline > now {
                 next = min(next, deadline)
             } else {
                 expired.append(responder)
-                places[index] = .expired
+                places[index].state = .expired
             }
         }
         return (expired, next)
@@ -135,6 +147,6 @@ struct PendingRequests {
             places = []
             free = []
         }
-        return places.compactMap { if case .waiting(let responder, _) = $0 { responder } else { nil } }
+        return places.compactMap { if case .waiting(let responder, _) = $0.state { responder } else { nil } }
     }
 }
