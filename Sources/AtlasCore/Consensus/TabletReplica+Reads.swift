@@ -17,8 +17,10 @@ extension TabletReplica {
             return context.refuse(handle, .overloaded("too many reads wait for a state"))
         }
         var read = WaitingRead(handle: handle, request: request)
+        let hasLease = isOwner && leaseUntil(context: context) > context.now.monotonic
+        // An owner that hears of nobody is as good a replica as any other.
+        if request.consistency != .consistent, !hasLease, serveAtReplica(read, context: &context) { return }
         if request.consistency != .consistent, !isOwner {
-            if serveAtReplica(read, context: &context) { return }
             read.patience = min(context.now.monotonic + context.settings.replicaReadWait, request.deadline)
             call(by: read.patience, context: &context)
             waitingReads.append(read)
