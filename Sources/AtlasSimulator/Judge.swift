@@ -233,7 +233,14 @@ struct Judge {
         var acceptances = epoch.accepted.removeValue(forKey: entry.slot) ?? []
         defer { epoch.accepted[entry.slot] = acceptances }
         let index = acceptances.firstIndex { $0.ballot == entry.ballot } ?? acceptances.count
-        if index == acceptances.count { acceptances.append(Acceptance(ballot: entry.ballot, digest: digest)) }
+        if index == acceptances.count {
+            acceptances.append(Acceptance(ballot: entry.ballot, digest: digest))
+            try require(
+                entry.keys.allSatisfy(epoch.config.range.contains),
+                "range",
+                "\(entry) is about keys that tablet \(key.tablet.rawValue)@\(key.epoch) does not hold"
+            )
+        }
         try require(
             acceptances[index].digest == digest,
             "proposal",
@@ -384,6 +391,13 @@ struct Judge {
         now: UInt64
     ) throws(SimulationFailure) {
         let receipt = point.receipt
+        if case .get(let command) = point.query {
+            try require(
+                command.operations.allSatisfy { receipt.range.contains($0.key) },
+                "range",
+                "n\(number + 1) reads keys for tablet \(receipt.tablet.tablet.rawValue) that it does not hold"
+            )
+        }
         try closed.noteClaim(receipt.tablet, through: max(point.version ?? .zero, receipt.stamp), at: receipt.slot)
         guard let core = nodes[number].core, core.replica(receipt.tablet)?.isOwner ?? false,
             core.leaseUntil(receipt.tablet) > nodes[number].clock.reading(at: now).monotonic
@@ -412,6 +426,11 @@ extension Command {
 }
 
 extension Entry {
+    fileprivate var keys: [Key] {
+        guard case .commands(let commands) = payload else { return [] }
+        return commands.flatMap { $0.operations.map(\.key) }
+    }
+
     /// Of everything but the ballot.
     var digest: UInt64 {
         var hash = StateHash(seed: slot.rawValue)

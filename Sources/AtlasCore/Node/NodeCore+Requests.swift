@@ -151,6 +151,10 @@ extension NodeCore {
             return askTime(for: handle, at: gathering.cursor, deadline: origin.request.deadline)
         }
         origin.openExpiry = max(origin.openExpiry, origin.expiry)
+        // The tablet may have been split since the request came, or since its last attempt.
+        if let refusal = obstacle(to: origin.request) {
+            return judge(.refused(refusal), of: origin, handle, attempt: origin.attempt)
+        }
         origin.attempt += 1
         prepareAttempt(&origin)
         // In the end patient enough for whatever an attempt may become of: the answer to an attempt that another has

@@ -3,7 +3,7 @@ import AtlasCore
 /// What clients ask, and what they are told.
 ///
 ///     write COMMAND [global]
-///     read RANGE [at T] [nearest|local] [stale TIME] [min T] [get KEY|scan N|timestamp]
+///     read RANGE [at T] [nearest|local] [stale TIME] [min T] [get KEY,KEY|scan N|timestamp]
 ///     split KEY | move N | reconfigure [voters V,V] [fz N] [threshold N] [pin REGION]     [of 1@1]
 ///     written T [again] [RESULTS] by B slot S stamp T | written failed T … | written expired … | refused REFUSAL
 extension Notation {
@@ -45,9 +45,9 @@ extension Notation {
         if let limit = try words.value("scan", number) {
             read.query = .scan(ScanQuery(limit: Int(limit), bytesMax: 1 << 20))
         }
-        if let name = try words.value("get", { Key(Array($0.utf8)) }) {
-            read.query = .get(Command(operations: [Operation(.get, key: name)]))
-            read.range = KeyRange(start: name, end: name.successor)
+        if let names = try words.value("get", { $0.split(separator: ",").map { Key(Array($0.utf8)) } }) {
+            read.query = .get(Command(operations: names.map { Operation(.get, key: $0) }))
+            read.range = KeyRange(start: names.min()!, end: names.max()!.successor)
         }
         if let range = try words.value("of", range) { read.range = range }
         return read
