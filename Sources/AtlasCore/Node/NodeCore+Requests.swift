@@ -15,11 +15,6 @@ extension NodeCore {
             admin.expected = config(holding: admin.key)?.key
             origin.request = .admin(admin)
         }
-        if let version = versionForAll(request) {
-            origin.request = version
-        } else if spansTablets(request) {
-            origin.gathering = (start(of: request), .zero)
-        }
         context.requests.origins[handle] = origin
         advance(handle)
     }
@@ -145,6 +140,7 @@ extension NodeCore {
         let now = context.now.monotonic
         guard origin.request.deadline > now else { return giveUp(handle, origin) }
         guard origin.due <= now else { return context.wake(by: min(origin.due, origin.request.deadline)) }
+        findVersion(&origin)
         if let gathering = origin.gathering {
             origin.due = .max
             context.requests.origins[handle] = origin
@@ -185,6 +181,17 @@ extension NodeCore {
             return
         }
         send(origin, handle, to: target!)
+    }
+
+    /// A scan over several tablets needs one version for all of them, also where there was one tablet when it came.
+    private mutating func findVersion(_ origin: inout RequestTable.Origin) {
+        guard origin.gathering == nil, spansTablets(origin.request) else { return }
+        origin.sentTo = nil
+        if let version = versionForAll(origin.request) {
+            origin.request = version
+        } else {
+            origin.gathering = (start(of: origin.request), .zero)
+        }
     }
 
     private mutating func send(_ origin: RequestTable.Origin, _ handle: RequestHandle, to target: NodeID) {
