@@ -176,7 +176,9 @@ extension NodeCore {
                 context.requests.origins[handle]?.due = origin.request.deadline
                 if case .write = origin.request { context.requests.origins[handle]?.mayHaveEffect = true }
             } else {
+                // Nobody was given this attempt.
                 context.requests.origins[handle]?.sentTo = nil
+                context.requests.origins[handle]?.expiry = .zero
             }
             return
         }
