@@ -95,7 +95,9 @@ extension NodeCore {
             noteDirty(tablets[index].config.tablet)
         case .read(let read):
             guard isOwner || read.consistency != .consistent else { return false }
-            guard !spansTablets(request) || read.version != nil && read.query != nil else { return false }
+            guard !spansTablets(request) else { return false }
+            // The shell reads all of its range at the state that this tablet vouches for.
+            guard read.query != nil || tablets[index].config.range.includes(read.range) else { return false }
             if isOwner { tablets[index].noteAccess(from: origin, isWrite: false, context: &context) }
             tablets[index].receiveRead(handle, read, context: &context)
         case .admin(let admin):
