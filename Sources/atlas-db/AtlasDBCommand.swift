@@ -14,7 +14,7 @@ struct AtlasDBCommand: AsyncParsableCommand {
               atlas-db put greeting hello     write a key
               atlas-db get greeting           read it
               atlas-db scan --prefix user/    list keys
-              atlas-db status                 how the node is
+              atlas-db status                 how the cluster and the node are
 
             Exit codes: 0 done; 1 not found, or a condition failed; 2 wrong usage or configuration; 3 unavailable, \
             worth another try; 4 something is broken.
@@ -34,6 +34,7 @@ struct AtlasDBCommand: AsyncParsableCommand {
                     RelayCommand.self, VersionCommand.self,
                 ]
             ),
+            CommandGroup(name: "Cluster", subcommands: [NodeCommand.self, TabletCommand.self]),
         ]
     )
 

@@ -111,7 +111,7 @@ extension StatusScreen {
         ])
     }
 
-    private static func json(_ tablet: Atlas_TabletStats) -> JSON {
+    static func json(_ tablet: Atlas_TabletStats) -> JSON {
         .object([
             ("tablet", .integer(tablet.tablet)),
             ("epoch", .integer(tablet.epoch)),

@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import AtlasClient
-internal import AtlasServer
 
 /// Whether keys and values are text or hexadecimal digits.
 struct EncodingOptions: ParsableArguments {
@@ -136,26 +135,5 @@ struct ReadOptions: ParsableArguments {
         options.maxStaleness = maxStaleness?.duration
         options.wantsReceipt = receipt
         return options
-    }
-}
-
-extension EndpointOptions {
-    /// Connects, and closes the connection when `body` is done.
-    func withClient<Result: Sendable>(_ body: (AtlasClient) async throws -> Result) async throws -> Result {
-        var configuration = AtlasClient.Configuration()
-        configuration.timeout = timeout.duration
-        configuration.connectTimeout = timeout.duration
-        let client = try await AtlasClient.connect(
-            try endpoints().map(\.description),
-            configuration: configuration
-        )
-        do {
-            let result = try await body(client)
-            await client.close()
-            return result
-        } catch {
-            await client.close()
-            throw error
-        }
     }
 }

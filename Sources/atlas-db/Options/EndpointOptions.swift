@@ -14,8 +14,36 @@ struct EndpointOptions: ParsableArguments {
     )
     var given: [String] = []
 
-    @Option(help: ArgumentHelp("How long to wait for the answer.", valueName: "duration"))
-    var timeout = TimeLength(.seconds(5))
+    @Option(
+        name: .customLong("timeout"),
+        help: ArgumentHelp(
+            "How long to wait for the answer.",
+            discussion: "Else 5s, and 60s for changes of tablets and nodes.",
+            valueName: "duration"
+        )
+    )
+    var givenTimeout: TimeLength?
+
+    /// How long to wait where nobody said it.
+    enum Patience {
+        /// For something that a node can answer at once.
+        case answer
+        /// For a change that tablets have to agree about.
+        case change
+
+        fileprivate var duration: Duration {
+            switch self {
+            case .answer: .seconds(5)
+            case .change: .seconds(60)
+            }
+        }
+    }
+
+    var timeout: TimeLength { timeout(.answer) }
+
+    func timeout(_ patience: Patience) -> TimeLength {
+        givenTimeout ?? TimeLength(patience.duration)
+    }
 
     static let variable = "ATLAS_ENDPOINT"
     static let standard = HostPort(host: "127.0.0.1", port: 8080)

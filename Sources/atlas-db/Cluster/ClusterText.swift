@@ -1,0 +1,83 @@
+internal import AtlasProtobuf
+
+// The cluster as text and as JSON.
+
+extension Atlas_ClusterResponse {
+    /// One line for each node.
+    var nodeTable: String {
+        var table = TextTable([
+            .left("NODE"), .left("ADDRESS"), .right("REGION"), .left("STATE"), .right("ROUND TRIP"), .right("VOTES"),
+            .right("OWNS"),
+        ])
+        for node in nodes {
+            table.add([
+                node.info.nodeID, node.info.address, "\(node.info.regionID)", state(of: node),
+                node.roundTripUs == 0 ? "-" : Quantity.time(microseconds: node.roundTripUs),
+                node.hasNewDisk ? "\(node.tabletsHeld) of \(node.tablets)" : "\(node.tablets)", "\(node.owned)",
+            ])
+        }
+        return table.take()
+    }
+
+    /// In words.
+    private func state(of node: Atlas_NodeState) -> String {
+        if node.info.nodeID == nodeID { return "answers" }
+        switch (node.isSilent, node.hasSilentMs) {
+        case (true, true): return "SILENT for \(Quantity.time(microseconds: node.silentMs * 1_000))"
+        case (true, false): return "NEVER HEARD"
+        case (false, _): return node.hasNewDisk ? "alive, other disk" : "alive"
+        }
+    }
+
+    /// The round trips between the regions; empty where there is one region.
+    var regionTable: String {
+        let regions = Set(nodes.map(\.info.regionID) + distances.flatMap { [$0.region, $0.other] }).sorted()
+        guard regions.count > 1 else { return "" }
+        var table = TextTable([.left("REGION")] + regions.map { .right("TO \($0)") } + [.right("NODES ALIVE")])
+        for region in regions {
+            let members = nodes.filter { $0.info.regionID == region }
+            let alive = members.count { !$0.isSilent }
+            let roundTrips = regions.map { other in
+                region == other ? "-" : roundTrip(region, other).map { Quantity.time(microseconds: $0) } ?? "?"
+            }
+            table.add(["\(region)"] + roundTrips + ["\(alive) of \(members.count)"])
+        }
+        return table.take()
+    }
+
+    private func roundTrip(_ region: Int32, _ other: Int32) -> UInt64? {
+        let distance =
+            distances.first { $0.region == region && $0.other == other }
+            ?? distances.first { $0.region == other && $0.other == region }
+        return distance.flatMap { $0.roundTripUs == 0 ? nil : $0.roundTripUs }
+    }
+
+    func node(named name: String) -> Atlas_NodeState? {
+        nodes.first { $0.info.nodeID == name }
+    }
+}
+
+extension Atlas_NodeState {
+    /// The node lacks the data of a tablet that it was a voter of: it has lost its disk.
+    var hasNewDisk: Bool { tabletsHeld < tablets }
+
+    var json: JSON {
+        .object([
+            ("node_id", .string(info.nodeID)), ("address", .string(info.address)),
+            ("region_id", .integer(Int64(info.regionID))), ("is_silent", .bool(isSilent)),
+            ("silent_ms", hasSilentMs ? .integer(silentMs) : .null),
+            ("round_trip_us", roundTripUs == 0 ? .null : .integer(roundTripUs)),
+            ("tablets", .integer(Int64(tablets))), ("tablets_held", .integer(Int64(tabletsHeld))),
+            ("owned", .integer(Int64(owned))),
+        ])
+    }
+}
+
+extension Atlas_RegionDistance {
+    var json: JSON {
+        .object([
+            ("region", .integer(Int64(region))), ("other", .integer(Int64(other))),
+            ("round_trip_us", roundTripUs == 0 ? .null : .integer(roundTripUs)),
+        ])
+    }
+}

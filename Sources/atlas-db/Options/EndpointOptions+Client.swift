@@ -1,0 +1,46 @@
+internal import AtlasClient
+internal import AtlasServer
+
+extension EndpointOptions {
+    /// Connects, and closes the connection when `body` is done.
+    func withClient<Result: Sendable>(
+        patience: Patience = .answer,
+        _ body: (AtlasClient) async throws -> Result
+    ) async throws -> Result {
+        try await withClient(of: try endpoints().map(\.description), patience, body)
+    }
+
+    /// The same, and where a node answers that only the owner can do it, once more at the owner.
+    func withOwner<Result: Sendable>(
+        patience: Patience = .answer,
+        _ body: (AtlasClient) async throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await withClient(patience: patience, body)
+        } catch let error as AtlasError {
+            guard error.code == .wrongNodeState, let owner = error.context.ownerAddress,
+                owner != error.context.endpoint
+            else { throw error }
+            return try await withClient(of: [owner], patience, body)
+        }
+    }
+
+    private func withClient<Result: Sendable>(
+        of endpoints: [String],
+        _ patience: Patience,
+        _ body: (AtlasClient) async throws -> Result
+    ) async throws -> Result {
+        var configuration = AtlasClient.Configuration()
+        configuration.timeout = timeout(patience).duration
+        configuration.connectTimeout = timeout.duration
+        let client = try await AtlasClient.connect(endpoints, configuration: configuration)
+        do {
+            let result = try await body(client)
+            await client.close()
+            return result
+        } catch {
+            await client.close()
+            throw error
+        }
+    }
+}
