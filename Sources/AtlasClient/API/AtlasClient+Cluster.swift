@@ -80,8 +80,8 @@ extension AtlasClient {
         return change.tablets
     }
 
-    /// Why the owner of a key's tablet is where it is. Only the owner itself answers: another node throws
-    /// `wrongNodeState`, with `ownerAddress` in the error's context.
+    /// Why the owner of a key's tablet is where it is. Only the owner itself answers: another node throws an error with
+    /// `ownerAddress` in its context.
     package func explainTablet(
         of key: Bytes,
         timeout: Duration? = nil

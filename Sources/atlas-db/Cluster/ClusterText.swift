@@ -58,8 +58,8 @@ extension Atlas_ClusterResponse {
 }
 
 extension Atlas_NodeState {
-    /// The node lacks the data of a tablet that it was a voter of: it has lost its disk.
-    var hasNewDisk: Bool { tabletsHeld < tablets }
+    /// The node runs, with another disk than the one with which it was made a voter of some tablet.
+    var hasNewDisk: Bool { !isSilent && tabletsHeld < tablets }
 
     var json: JSON {
         .object([

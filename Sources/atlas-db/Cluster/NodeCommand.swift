@@ -79,8 +79,8 @@ struct NodeRemoveCommand: AsyncParsableCommand {
         commandName: "remove",
         abstract: "Take a node out of all tablets and out of the cluster.",
         discussion: """
-            It need not run any more; if it does, stop it afterwards. The other nodes must have a quorum of every \
-            tablet. What the cluster survives then: `atlas-db status`.
+            It need not run any more; if it does, it stops by itself. The others must be able to do without it: what \
+            the cluster survives is in `atlas-db status`.
 
             Example:
               atlas-db node remove n14

@@ -66,7 +66,7 @@ struct TabletPinCommand: AsyncParsableCommand {
     func run() async throws {
         let bytes = try key.bytes()
         let tablets = try await endpoint.withOwner(patience: .change) {
-            try await $0.pinTablet(of: bytes, to: region)
+            try await $0.asListed(try await $0.pinTablet(of: bytes, to: region))
         }
         TabletText(hex: key.encoding.hex).printList(tablets, output.format)
     }
@@ -89,7 +89,9 @@ struct TabletUnpinCommand: AsyncParsableCommand {
 
     func run() async throws {
         let bytes = try key.bytes()
-        let tablets = try await endpoint.withOwner(patience: .change) { try await $0.pinTablet(of: bytes, to: nil) }
+        let tablets = try await endpoint.withOwner(patience: .change) {
+            try await $0.asListed(try await $0.pinTablet(of: bytes, to: nil))
+        }
         TabletText(hex: key.encoding.hex).printList(tablets, output.format)
     }
 }
@@ -114,8 +116,20 @@ struct TabletSplitCommand: AsyncParsableCommand {
 
     func run() async throws {
         let bytes = try key.bytes()
-        let tablets = try await endpoint.withOwner(patience: .change) { try await $0.splitTablet(at: bytes) }
+        let tablets = try await endpoint.withOwner(patience: .change) {
+            try await $0.asListed(try await $0.splitTablet(at: bytes))
+        }
         TabletText(hex: key.encoding.hex).printList(tablets, output.format)
+    }
+}
+
+extension AtlasClient {
+    /// What has just come about, with what the node knows about it by now: its owner, and who of its voters answers.
+    fileprivate func asListed(_ changed: [Atlas_TabletInfo]) async throws(AtlasError) -> [Atlas_TabletInfo] {
+        let listed = try await tablets()
+        return changed.map { tablet in
+            listed.first { $0.tablet == tablet.tablet && $0.epoch == tablet.epoch } ?? tablet
+        }
     }
 }
 

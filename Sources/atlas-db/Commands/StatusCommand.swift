@@ -1,12 +1,15 @@
 internal import ArgumentParser
 internal import AtlasClient
 
-/// `atlas-db status`: how a node is, on one screen.
+/// `atlas-db status`: how the cluster and a node of it are, on one screen.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show how a node is: operations and latencies, storage, log, tablets, disk.",
+        abstract: "Show how the cluster is, and the node that is asked: operations, storage, log, tablets, disk.",
         discussion: """
+            The cluster is what the node that is asked sees of it. "survives" says what may fail, from now on, without \
+            stopping any tablet.
+
             Counters run from the start of the node. Latencies are those inside of the node, without the network.
 
             Examples:
@@ -19,7 +22,9 @@ struct StatusCommand: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() async throws {
-        let screen = StatusScreen(try await endpoint.withClient { try await $0.stats() })
+        let screen = try await endpoint.withClient { client in
+            StatusScreen(try await client.stats(), try await ClusterSection(client))
+        }
         switch output.format {
         case .table: Console.write(screen.text)
         case .json: Console.write(screen.json.pretty)

@@ -8,12 +8,14 @@ extension StatusScreen {
             ("node", Self.json(stats.node)),
             (
                 "cluster",
-                .object([
-                    ("id", .string(stats.cluster.clusterID)),
-                    ("nodes", .array(stats.cluster.nodes.map(Self.json))),
-                    ("total_regions", .integer(Int64(stats.cluster.totalRegions))),
-                    ("survivable_failures", .integer(Int64(survivableFailures))),
-                ])
+                .object(
+                    [
+                        ("id", .string(stats.cluster.clusterID)),
+                        ("nodes", .array(stats.cluster.nodes.map(Self.json))),
+                        ("total_regions", .integer(Int64(stats.cluster.totalRegions))),
+                        ("survivable_failures", .integer(Int64(survivableFailures))),
+                    ] + (cluster?.fields ?? [])
+                )
             ),
             ("version", .string(stats.version)),
             ("started_at_ms", .integer(stats.startedAt.seconds * 1_000 + Int64(stats.startedAt.nanos) / 1_000_000)),

@@ -1,20 +1,25 @@
 internal import AtlasProtobuf
 
-/// The statistics of a node as a screen of text.
+/// A node, and the cluster as it sees it, as a screen of text.
 struct StatusScreen {
     let stats: Atlas_StatsResponse
+    /// `nil` for a node that is alone.
+    let cluster: ClusterSection?
 
-    init(_ stats: Atlas_StatsResponse) {
+    init(_ stats: Atlas_StatsResponse, _ cluster: ClusterSection? = nil) {
         self.stats = stats
+        self.cluster = cluster
     }
 
-    /// How many nodes may fail at once before some tablet stops: each needs a majority of its voters.
+    /// How many nodes may fail at once, whichever they are, before some tablet stops.
     var survivableFailures: Int {
-        max(0, (stats.cluster.nodes.count - 1) / 2)
+        cluster?.survival?.nodes ?? max(0, (stats.cluster.nodes.count - 1) / 2)
     }
 
     var text: String {
-        [nodeText, operationsText, tabletsText, resourcesText].joined(separator: "\n")
+        let parts =
+            [nodeText] + (cluster?.texts ?? []) + [operationsText, cluster == nil ? tabletsText : "", resourcesText]
+        return parts.filter { !$0.isEmpty }.joined(separator: "\n")
     }
 
     private var nodeText: String {
@@ -22,13 +27,17 @@ struct StatusScreen {
         let nodes = Quantity.plural(stats.cluster.nodes.count, "node")
         let regions = Quantity.plural(Int(stats.cluster.totalRegions), "region")
         let failures = survivableFailures == 0 ? "no failure" : Quantity.plural(survivableFailures, "failed node")
-        return FieldList.render([
-            ("node", "\(node.nodeID) at \(node.address), region \(node.regionID)"),
-            ("version", "\(stats.version), up for \(Quantity.time(microseconds: stats.uptimeMs * 1_000))"),
-            ("cluster", "\(nodes) in \(regions), id \(stats.cluster.clusterID)"),
-            ("survives", failures),
-            ("writes", stats.storage.acceptsWrites ? "accepted" : "REFUSED: less than the disk reserve is free"),
-        ])
+        let waiting = cluster?.survival?.waitingText.map { [("", $0)] } ?? []
+        return FieldList.render(
+            [
+                ("node", "\(node.nodeID) at \(node.address), region \(node.regionID)"),
+                ("version", "\(stats.version), up for \(Quantity.time(microseconds: stats.uptimeMs * 1_000))"),
+                ("cluster", "\(nodes) in \(regions), id \(stats.cluster.clusterID)"),
+                ("survives", cluster?.survival?.text ?? failures),
+            ] + waiting + [
+                ("writes", stats.storage.acceptsWrites ? "accepted" : "REFUSED: less than the disk reserve is free")
+            ]
+        )
     }
 
     private var operationsText: String {

@@ -1,0 +1,156 @@
+internal import AtlasCore
+internal import AtlasProtobuf
+
+/// What may still fail before some tablet cannot be served: neither written (a phase-2 quorum) nor taken over (a
+/// phase-1 quorum). Source: consensus.md, section 2.
+///
+/// The share of a region's voters that an accept quorum needs is taken to be the default of
+/// `consensus.local_quorum_threshold`: nodes do not report it.
+struct Survival: Equatable {
+    /// Tablets that cannot be served now.
+    var stopped = 0
+    /// So many nodes may fail, whichever they are.
+    var nodes = 0
+    /// So many nodes of every region may fail at the same time.
+    var nodesOfEachRegion = 0
+    /// The regions that hold voters.
+    var regions: [Int32] = []
+    /// Those of which each may fail as a whole, the others staying as they are.
+    var regionsToSpare: [Int32] = []
+    /// By region: how many of the tablets that it owns wait for it if it fails as a whole.
+    var waiting: [Int32: Int] = [:]
+
+    /// - Parameter tablets: at least one.
+    init(_ tablets: [Atlas_TabletInfo]) {
+        let shapes = Set(tablets.map(Shape.init))
+        regions = Set(shapes.flatMap { $0.regions.map(\.id) }).sorted()
+        stopped = tablets.count { !Shape($0).isServed }
+        guard stopped == 0 else { return }
+        nodes = shapes.map(\.nodesToSpare).min() ?? 0
+        nodesOfEachRegion = shapes.map(\.nodesOfEachRegionToSpare).min() ?? 0
+        regionsToSpare = regions.filter { region in shapes.allSatisfy { $0.without(region: region).isServed } }
+        for region in regions {
+            let owned = tablets.filter { $0.ownerRegion == region }
+            let count = owned.count { !Shape($0).without(region: region).isServed }
+            if count > 0 { waiting[region] = count }
+        }
+    }
+
+    /// A sentence without its verb.
+    var text: String {
+        if stopped > 0 { return "nothing: \(Quantity.plural(stopped, "tablet")) CANNOT BE SERVED NOW" }
+        return ([nodeText, regionText].compactMap(\.self)).joined(separator: ", or ").nonEmpty ?? "no failure"
+    }
+
+    private var nodeText: String? {
+        if regions.count > 1 && nodesOfEachRegion > 0 {
+            return "any \(Quantity.plural(nodesOfEachRegion, "node")) of each region"
+        }
+        return nodes > 0 ? "any \(Quantity.plural(nodes, "node"))" : nil
+    }
+
+    private var regionText: String? {
+        guard !regionsToSpare.isEmpty else { return nil }
+        if regionsToSpare == regions { return "any 1 region" }
+        return "one of the regions \(regionsToSpare.map(String.init).joined(separator: ", "))"
+    }
+
+    /// What becomes of tablets whose region fails; `nil` if there is nothing to say.
+    var waitingText: String? {
+        guard regions.count > 1, !waiting.isEmpty else { return nil }
+        let list = waiting.sorted { $0.key < $1.key }.map { "\($0.value) of region \($0.key)" }
+        return "tablets that wait for their region if it fails: \(list.joined(separator: ", "))"
+    }
+
+    var json: JSON {
+        .object([
+            ("tablets_stopped", .integer(Int64(stopped))), ("nodes", .integer(Int64(nodes))),
+            ("nodes_of_each_region", .integer(Int64(nodesOfEachRegion))),
+            ("regions", .array(regionsToSpare.map { .integer(Int64($0)) })),
+            ("text", .string(text)),
+        ])
+    }
+}
+
+/// The voters of a tablet, as far as quorums are concerned: many tablets have the same.
+private struct Shape: Hashable {
+    struct Region: Hashable {
+        var id: Int32
+        var voters: Int
+        var alive: Int
+    }
+
+    var regions: [Region]
+    var regionFailures: Int
+
+    /// The default of `consensus.local_quorum_threshold`.
+    private static let thresholdPermille = 600
+
+    init(_ tablet: Atlas_TabletInfo) {
+        regions = Dictionary(grouping: tablet.voters, by: \.regionID).sorted { $0.key < $1.key }.map {
+            Region(id: $0.key, voters: $0.value.count, alive: $0.value.count(where: \.isReachable))
+        }
+        regionFailures = Int(tablet.regionFailures)
+    }
+
+    /// Whether those that are alive make both quorums.
+    var isServed: Bool {
+        // What a node says is checked before it meets a precondition.
+        guard (0..<regions.count).contains(regionFailures) else { return false }
+        let voters = regions.flatMap { region in
+            (0..<region.voters).map { (RegionID(rawValue: region.id), $0 < region.alive) }
+        }
+        guard voters.count <= VoteSet.votersMax else { return false }
+        let quorums = QuorumSystem(
+            voterRegions: voters.map(\.0),
+            regionFailures: regionFailures,
+            localThresholdPermille: Self.thresholdPermille
+        )
+        var votes = VoteSet()
+        for (index, voter) in voters.enumerated() where voter.1 { votes.insert(index) }
+        return quorums.isPrepareQuorum(votes) && quorums.isAcceptQuorum(votes)
+    }
+
+    func without(region: Int32) -> Shape {
+        var shape = self
+        for index in regions.indices where regions[index].id == region { shape.regions[index].alive = 0 }
+        return shape
+    }
+
+    private func without(nodesOfEachRegion count: Int) -> Shape {
+        var shape = self
+        for index in regions.indices { shape.regions[index].alive = max(0, regions[index].alive - count) }
+        return shape
+    }
+
+    var nodesOfEachRegionToSpare: Int {
+        var count = 0
+        while count < VoteSet.votersMax, without(nodesOfEachRegion: count + 1).isServed { count += 1 }
+        return count
+    }
+
+    /// Looks at all shapes that the failure of one more node makes of those that one less has made.
+    var nodesToSpare: Int {
+        var count = 0
+        var shapes: Set = [self]
+        while count < VoteSet.votersMax {
+            shapes = Set(shapes.flatMap(\.withoutOneNode))
+            // More shapes than this are of no cluster that anybody has; the answer is on the safe side then.
+            guard !shapes.isEmpty, shapes.count <= 10_000, shapes.allSatisfy(\.isServed) else { return count }
+            count += 1
+        }
+        return count
+    }
+
+    private var withoutOneNode: [Shape] {
+        regions.indices.filter { regions[$0].alive > 0 }.map { index in
+            var shape = self
+            shape.regions[index].alive -= 1
+            return shape
+        }
+    }
+}
+
+extension String {
+    fileprivate var nonEmpty: String? { isEmpty ? nil : self }
+}
