@@ -17,6 +17,7 @@ struct BenchCommand: AsyncParsableCommand {
               atlas-db bench --load --keys 1000000 --reads 0.95 --distribution zipfian
               atlas-db bench --rate 5000 --duration 30s --in-flight 512
               atlas-db bench --mode unary --in-flight 256 --connections 8 --reads 0 -o json
+              atlas-db bench --retry --endpoint db1:8080 --endpoint db2:8080 --endpoint db3:8080
               atlas-db bench --mode embedded --no-sync --in-flight 1
               atlas-db bench --distribution normal --region 2 --regions 3 --locality 0.9
             """

@@ -79,6 +79,11 @@ extension BenchReport {
         var lines = counts.errors.sorted { $0.key < $1.key }.map { code, count in
             "\(Quantity.plural(Int(clamping: count), "error")) \(code), such as: \(counts.messages[code] ?? "")\n"
         }
+        if counts.unknown > 0 {
+            lines.append(
+                "Of \(Quantity.plural(Int(clamping: counts.unknown), "failed write")) the outcome is unknown.\n"
+            )
+        }
         if counts.absent > 0 {
             lines.append(
                 "\(Quantity.plural(Int(clamping: counts.absent), "operation")) found no key (--load writes all).\n"
@@ -112,6 +117,7 @@ extension BenchReport {
                 ),
                 ("not_found", .integer(counts.absent)),
                 ("errors", .object(counts.errors.sorted { $0.key < $1.key }.map { ($0.key, .integer($0.value)) })),
+                ("outcome_unknown", .integer(counts.unknown)),
             ]
         }
         return .object(fields)

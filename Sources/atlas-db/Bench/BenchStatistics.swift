@@ -30,6 +30,8 @@ struct BenchCounts: Sendable {
     var absent: UInt64 = 0
     /// By code.
     var errors: [String: UInt64] = [:]
+    /// Failed writes that may have taken effect.
+    var unknown: UInt64 = 0
     /// The first error of each code, in words.
     var messages: [String: String] = [:]
 
@@ -49,12 +51,14 @@ struct BenchCounts: Sendable {
     mutating func failed(_ error: AtlasError) {
         let code = error.code.description
         errors[code, default: 0] += 1
+        if error.outcomeUnknown { unknown += 1 }
         if messages[code] == nil { messages[code] = error.message }
     }
 
     mutating func add(_ other: BenchCounts) {
         for (kind, added) in other.latencies { latencies[kind, default: .empty()].add(added) }
         absent += other.absent
+        unknown += other.unknown
         errors.merge(other.errors, uniquingKeysWith: +)
         messages.merge(other.messages) { first, _ in first }
     }

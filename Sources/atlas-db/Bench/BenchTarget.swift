@@ -32,7 +32,16 @@ struct TargetOptions: ParsableArguments {
     @Flag(help: "Of embedded: acknowledge writes before they are on the disk.")
     var noSync = false
 
+    @Flag(
+        help: """
+            Repeat what fails as the client does by default, until --timeout; latency includes it. Else each failed \
+            attempt counts as an error.
+            """
+    )
+    var retry = false
+
     func validate() throws {
+        if mode == .embedded, retry { throw ValidationError("--retry is for --mode session and unary") }
         if mode != .embedded, dataDir != nil || noSync {
             throw ValidationError(
                 "--data-dir and --no-sync are for --mode embedded; a server has its own configuration"
@@ -85,9 +94,11 @@ struct TargetOptions: ParsableArguments {
         configuration.connections = connections
         configuration.callsInProgressMax = inFlight
         configuration.usesSession = mode == .session
-        // What is counted is what the server answers, not what the client makes of it.
-        configuration.retry.attemptsMax = 1
-        configuration.readsSeenWrites = false
+        if !retry {
+            // What is counted is what the server answers, not what the client makes of it.
+            configuration.retry.attemptsMax = 1
+            configuration.readsSeenWrites = false
+        }
         return try await AtlasClient.connect(try endpoint.endpoints().map(\.description), configuration: configuration)
     }
 
