@@ -217,7 +217,10 @@ let package = Package(
         ),
         .testTarget(
             name: "CommandLineTests",
-            dependencies: ["atlas-db", "AtlasClient", "AtlasCore"],
+            dependencies: [
+                "atlas-db", "AtlasClient", "AtlasCore", "AtlasProtobuf",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "HouseTests", swiftSettings: strict),

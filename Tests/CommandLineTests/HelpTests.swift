@@ -9,6 +9,9 @@ extension Commands {
                 ["start"], ["version"], ["get"], ["put"], ["delete"], ["scan"], ["batch"], ["status"], ["config"],
                 ["bench"], ["relay"],
                 ["log"], ["log", "verify"],
+                ["node"], ["node", "list"], ["node", "add"], ["node", "join"], ["node", "replace"], ["node", "remove"],
+                ["tablet"], ["tablet", "list"], ["tablet", "show"], ["tablet", "move"], ["tablet", "pin"],
+                ["tablet", "unpin"], ["tablet", "split"], ["tablet", "explain"],
             ]
         )
         func help(_ command: [String]) async throws {
@@ -62,7 +65,15 @@ extension Commands {
                 (["batch", "get a", "destroy b"], "operation 2"),
                 (["bench", "--reads", "1.5"], "--reads"),
                 (["bench", "--in-flight", "0"], "--in-flight"),
+                (["bench", "--mode", "embedded", "--retry"], "--retry"),
                 (["log", "verify", "--data-dir", "./missing"], "no data directory"),
+                (["tablet", "show", ""], "empty"),
+                (["tablet", "move", "a"], "--to-region"),
+                (["tablet", "move", "a", "--to", "n1", "--to-region", "1"], "one of the two"),
+                (["tablet", "pin", "a", "--region", "0"], "--region"),
+                (["tablet", "split", "0g", "--hex"], "hexadecimal"),
+                (["node", "add", "n1", "--address", "nowhere", "--region", "1"], "host:port"),
+                (["node", "add", "n1", "--address", "h:1"], "--region"),
             ]
         )
         func usage(_ arguments: [String], _ expected: String) async throws {

@@ -15,7 +15,7 @@ struct Survival: Equatable {
     var nodesOfEachRegion = 0
     /// The regions that hold voters.
     var regions: [Int32] = []
-    /// Those of which each may fail as a whole, the others staying as they are.
+    /// Those of which each may fail as a whole, the others staying as they are; none that has failed already.
     var regionsToSpare: [Int32] = []
     /// By region: how many of the tablets that it owns wait for it if it fails as a whole.
     var waiting: [Int32: Int] = [:]
@@ -28,7 +28,9 @@ struct Survival: Equatable {
         guard stopped == 0 else { return }
         nodes = shapes.map(\.nodesToSpare).min() ?? 0
         nodesOfEachRegion = shapes.map(\.nodesOfEachRegionToSpare).min() ?? 0
-        regionsToSpare = regions.filter { region in shapes.allSatisfy { $0.without(region: region).isServed } }
+        regionsToSpare = regions.filter { region in
+            shapes.contains { $0.isAlive(region) } && shapes.allSatisfy { $0.without(region: region).isServed }
+        }
         for region in regions {
             let owned = tablets.filter { $0.ownerRegion == region }
             let count = owned.count { !Shape($0).without(region: region).isServed }
@@ -52,6 +54,7 @@ struct Survival: Equatable {
     private var regionText: String? {
         guard !regionsToSpare.isEmpty else { return nil }
         if regionsToSpare == regions { return "any 1 region" }
+        if regionsToSpare.count == 1 { return "region \(regionsToSpare[0])" }
         return "one of the regions \(regionsToSpare.map(String.init).joined(separator: ", "))"
     }
 
@@ -109,6 +112,10 @@ private struct Shape: Hashable {
         var votes = VoteSet()
         for (index, voter) in voters.enumerated() where voter.1 { votes.insert(index) }
         return quorums.isPrepareQuorum(votes) && quorums.isAcceptQuorum(votes)
+    }
+
+    func isAlive(_ region: Int32) -> Bool {
+        regions.contains { $0.id == region && $0.alive > 0 }
     }
 
     func without(region: Int32) -> Shape {

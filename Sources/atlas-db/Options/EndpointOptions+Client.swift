@@ -18,7 +18,7 @@ extension EndpointOptions {
         do {
             return try await withClient(patience: patience, body)
         } catch let error as AtlasError {
-            guard error.code == .wrongNodeState, let owner = error.context.ownerAddress,
+            guard [.wrongNodeState, .noOwner].contains(error.code), let owner = error.context.ownerAddress,
                 owner != error.context.endpoint
             else { throw error }
             return try await withClient(of: [owner], patience, body)
@@ -33,6 +33,8 @@ extension EndpointOptions {
         var configuration = AtlasClient.Configuration()
         configuration.timeout = timeout(patience).duration
         configuration.connectTimeout = timeout.duration
+        // A command asks one node once, and people say which.
+        configuration.prefersNearest = false
         let client = try await AtlasClient.connect(endpoints, configuration: configuration)
         do {
             let result = try await body(client)
