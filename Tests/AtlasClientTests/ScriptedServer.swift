@@ -17,6 +17,14 @@ final class ScriptedServer: @unchecked Sendable {
     private let lock = NIOLock()
     private var recorded: [WireSessionCall] = []
     private var messageCount = 0
+    /// What it says about its health.
+    let health = NIOLockedValueBox(Health())
+
+    struct Health {
+        var serves = true
+        /// Before it says so: how far away it seems to be.
+        var delay = TimeAmount.zero
+    }
 
     var endpoint: String { "127.0.0.1:\(port)" }
     /// Every call and word that has arrived, in order.
@@ -28,7 +36,13 @@ final class ScriptedServer: @unchecked Sendable {
         let scripted = ScriptedServer()
         let server = RPCServer(
             methods: [
-                .unary("/grpc.health.v1.Health/Check") { call, _ in call.respond(RPCMessage(bytes: [8, 1])) },
+                .unary("/grpc.health.v1.Health/Check") { call, _ in
+                    let health = scripted.health.withLockedValue(\.self)
+                    let answer = RPCMessage(bytes: [8, health.serves ? 1 : 2])
+                    if health.delay == .zero { return call.respond(answer) }
+                    // The group has one loop, on which the call lives.
+                    scripted.group.next().scheduleTask(in: health.delay) { call.respond(answer) }
+                },
                 .streaming("/atlas.AtlasDB/Session") { SessionHandler($0, scripted, script) },
             ],
             configuration: RPCServerConfiguration(),
@@ -40,7 +54,12 @@ final class ScriptedServer: @unchecked Sendable {
     }
 
     func stop() async {
-        await server?.close(within: .milliseconds(10))
+        let server = lock.withLock {
+            defer { self.server = nil }
+            return self.server
+        }
+        guard let server else { return }
+        await server.close(within: .milliseconds(10))
         try? await group.shutdownGracefully()
     }
 

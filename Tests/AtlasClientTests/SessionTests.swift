@@ -246,7 +246,12 @@ import Testing
         let third = try await ScriptedServer.start { call, session in
             session.fail(call.id, .unavailable, .with { $0.code = .noOwner })
         }
-        let client = try await AtlasClient.connect([other.endpoint, third.endpoint, owner.endpoint])
+        var configuration = AtlasClient.Configuration()
+        configuration.prefersNearest = false
+        let client = try await AtlasClient.connect(
+            [other.endpoint, third.endpoint, owner.endpoint],
+            configuration: configuration
+        )
         try await client.put("k", "v")
         try await client.put("k", "v")
         #expect(other.calls.count == 1)

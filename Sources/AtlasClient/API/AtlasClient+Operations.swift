@@ -40,8 +40,15 @@ extension AtlasClient {
         guard case .batch(let response) = try await core.call(.batch(request), timeout: options.timeout) else {
             throw .wrongAnswer
         }
-        core.seen.note(response.version)
+        core.seen.note(response.highestVersion)
         return try BatchResult(batch, response)
+    }
+}
+
+extension WireBatchResponse {
+    /// Of what was written and of what was read.
+    fileprivate var highestVersion: Version {
+        results.reduce(version) { max($0, $1.version, $1.currentVersion) }
     }
 }
 

@@ -30,8 +30,8 @@ public final class AtlasClient: AtlasStore {
         try await connect([endpoint], configuration: configuration)
     }
 
-    /// Connects to a cluster through whichever of some nodes answers.
-    /// - Parameter endpoints: each `host:port`, in order of preference; at least one.
+    /// Connects to a cluster through the nearest of some nodes. Another takes over when it fails.
+    /// - Parameter endpoints: each `host:port`; at least one. Among those that are equally near the first is preferred.
     public static func connect(
         _ endpoints: [String],
         configuration: Configuration = Configuration()

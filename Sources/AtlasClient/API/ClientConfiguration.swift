@@ -11,6 +11,15 @@ extension AtlasClient {
         /// version seen goes along as `minVersion`. If the cluster has lost that version (a node without `sync_writes`
         /// crashed, or an older backup was restored), one read fails with `versionInFuture`, and the client begins anew.
         public var readsSeenWrites = true
+        /// Whether the nearest of several endpoints is used: the round trips are measured at first, and every
+        /// `measurementInterval`. Differences of no account leave the choice to the order of the list. Without, it is the
+        /// first of the list that answers.
+        public var prefersNearest = true
+        /// How often the round trips to the endpoints are measured.
+        public var measurementInterval = Duration.seconds(30)
+        /// Whether a node that is named as the owner is asked even if it is no endpoint. Only right where the addresses
+        /// in the configuration of the nodes are good for clients too.
+        public var dialsOwners = false
         /// Connections, each with its session; calls are spread over them. One is enough unless the client itself is
         /// the bottleneck.
         public var connections = 1

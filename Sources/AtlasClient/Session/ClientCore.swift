@@ -8,14 +8,18 @@ internal import Synchronization
 final class ClientCore: Sendable {
     let configuration: AtlasClient.Configuration
     let seen = SeenVersion()
-    private let lanes: [Lane]
+    let endpoints: [Endpoint]
+    let lanes: [Lane]
     private let turn = Atomic<UInt>(0)
+    /// Measures the round trips now and then.
+    let measuring = Mutex<Task<Void, Never>?>(nil)
 
     init(endpoints: [String], configuration: AtlasClient.Configuration) throws(AtlasError) {
         guard !endpoints.isEmpty else { throw AtlasError(.invalidArgument, "no endpoint is given") }
         var parsed: [Endpoint] = []
         for endpoint in endpoints { parsed.append(try Endpoint(endpoint)) }
         self.configuration = configuration
+        self.endpoints = parsed
         let group = MultiThreadedEventLoopGroup.singleton
         lanes = (0..<max(1, configuration.connections)).map { [parsed] _ in
             Lane(endpoints: parsed, configuration: configuration, eventLoop: group.next())
@@ -34,48 +38,13 @@ final class ClientCore: Sendable {
     }
 
     func close() async {
+        endMeasuring()
         for lane in lanes { await lane.close() }
     }
 
     func shutDown() {
+        endMeasuring()
         for lane in lanes { lane.shutDown() }
-    }
-}
-
-// MARK: - Connecting
-
-extension ClientCore {
-    /// Finds an endpoint that answers, and points all lanes to it.
-    func connect() async throws(AtlasError) {
-        var failures: [AtlasError] = []
-        let timeout = TimeAmount(configuration.connectTimeout)
-        for (index, endpoint) in lanes[0].endpoints.enumerated() {
-            do throws(RPCStatus) {
-                _ = try await lanes[0].channel(to: index).unary(
-                    "/grpc.health.v1.Health/Check",
-                    RPCMessage(bytes: []),
-                    timeout: timeout
-                )
-                return use(index)
-            } catch {
-                let isReachable = error.code != .unavailable && error.code != .deadlineExceeded
-                if isReachable && error.code != .cancelled { return use(index) }
-                failures.append(AtlasError(error).with { $0.endpoint = endpoint.description })
-                if error.code == .cancelled { break }
-            }
-        }
-        throw failures.count == 1 ? failures[0] : .noEndpoint(failures)
-    }
-
-    private func use(_ endpoint: Int) {
-        for lane in lanes { lane.use(endpoint) }
-    }
-}
-
-extension AtlasError {
-    fileprivate static func noEndpoint(_ failures: [AtlasError]) -> AtlasError {
-        let list = failures.map { "\($0.context.endpoint ?? ""): \($0.message)" }.joined(separator: "; ")
-        return AtlasError(failures.last?.code ?? .connection, "no endpoint answers: \(list)")
     }
 }
 
@@ -95,18 +64,31 @@ extension ClientCore {
         var outcomeUnknown = false
         while true {
             let lane = nextLane()
+            let began = NIODeadline.now()
+            let patience = attemptDeadline(began, deadline)
             let result =
                 configuration.usesSession
-                ? await attempt(body, on: lane, deadline) : await attemptAlone(body, on: lane, deadline)
+                ? await attempt(body, on: lane, patience) : await attemptAlone(body, on: lane, patience)
             guard case .failure(let error) = result else { return try result.get() }
-            noteFailure(error, on: lane, sentMinVersion: sentMinVersion)
+            noteFailure(error, on: lane, lasted: .now() - began, sentMinVersion: sentMinVersion)
             outcomeUnknown = outcomeUnknown || error.outcomeUnknown
-            guard let wait = retries.next(after: error) else {
+            let isImpatience = error.code == .deadlineExceeded && patience < deadline
+            guard let wait = retries.next(after: error, evenIf: isImpatience) else {
                 throw outcomeUnknown == error.outcomeUnknown ? error : error.with { $0.outcomeUnknown = true }
             }
             try? await Task.sleep(for: wait)
         }
     }
+
+    /// A node that says nothing may be dead: where there are others, half of the time is left for them.
+    func attemptDeadline(_ now: NIODeadline, _ deadline: NIODeadline) -> NIODeadline {
+        guard endpoints.count > 1, configuration.retry.attemptsMax != 1 else { return deadline }
+        let half = TimeAmount.nanoseconds((deadline - now).nanoseconds / 2)
+        return min(deadline, now + max(half, Self.attemptMin))
+    }
+
+    /// An attempt takes so long before its node is given up.
+    private static let attemptMin = TimeAmount.seconds(1)
 
     private func attempt(
         _ body: WireSessionCall.Body,
@@ -125,8 +107,11 @@ extension ClientCore {
     }
 
     /// What a failure says about where to go next, and about what the client believes to have seen.
-    func noteFailure(_ error: AtlasError, on lane: Lane, sentMinVersion: Version) {
+    /// - Parameter lasted: for how long an answer was waited for.
+    func noteFailure(_ error: AtlasError, on lane: Lane, lasted: TimeAmount, sentMinVersion: Version) {
         switch error.code {
+        case .deadlineExceeded where error.context.endpoint != nil && lasted >= Self.attemptMin:
+            lane.leave(error.context.endpoint, ownerAddress: nil)
         case .connection, .unavailable, .starting, .shuttingDown, .noOwner, .noQuorum:
             lane.leave(error.context.endpoint, ownerAddress: error.context.ownerAddress)
         case .versionInFuture where sentMinVersion > 0:

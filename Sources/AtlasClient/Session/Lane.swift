@@ -6,16 +6,14 @@ internal import NIOCore
 /// One connection at a time, to one of the endpoints, with the session on it. Callers leave calls in the outbox; the
 /// first of a moment wakes the event loop, which sends all of them at once.
 ///
-/// `@unchecked Sendable`: `outbox` and `current` are under the lock, everything else that changes is confined to the
+/// `@unchecked Sendable`: `outbox` and `routes` are under the lock, everything else that changes is confined to the
 /// event loop.
 final class Lane: @unchecked Sendable {
     let eventLoop: any EventLoop
-    let endpoints: [Endpoint]
-    private let channels: [RPCChannel]
+    private let rpc: RPCChannelConfiguration
     private let lock = NIOLock()
     private var outbox: Outbox
-    /// The index of the endpoint in use.
-    private var current = 0
+    private var routes: Routes
 
     /// Takes new calls.
     private var session: ClientSession?
@@ -25,31 +23,36 @@ final class Lane: @unchecked Sendable {
     private var alarmTime = NIODeadline.distantFuture
 
     init(endpoints: [Endpoint], configuration: AtlasClient.Configuration, eventLoop: any EventLoop) {
-        self.endpoints = endpoints
         self.eventLoop = eventLoop
         outbox = Outbox(
             callsInProgressMax: max(1, configuration.callsInProgressMax),
             sendMessageBytesMax: configuration.sendMessageBytesMax
         )
         let rpc = RPCChannelConfiguration(configuration)
-        channels = endpoints.map {
-            RPCChannel(host: $0.host, port: $0.port, eventLoop: eventLoop, configuration: rpc)
-        }
-        for (index, channel) in channels.enumerated() {
-            channel.onStateChange { [weak self] state in
-                if state == .idle || state == .backingOff { self?.retireSession(of: index) }
-            }
+        self.rpc = rpc
+        routes = Routes(
+            endpoints.map { Route($0, eventLoop, rpc) },
+            dialsOwners: configuration.dialsOwners
+        )
+        for route in routes.all { watch(route) }
+    }
+
+    private func watch(_ route: Route) {
+        let endpoint = route.endpoint.description
+        route.channel.onStateChange { [weak self] state in
+            if state == .idle || state == .backingOff { self?.retireSession(of: endpoint) }
         }
     }
 
     /// The channel to the endpoint in use.
     var channel: (RPCChannel, Endpoint) {
-        let index = lock.withLock { current }
-        return (channels[index], endpoints[index])
+        let route = lock.withLock { routes.inUse }
+        return (route.channel, route.endpoint)
     }
 
+    /// The channel to an endpoint of the configuration.
     func channel(to index: Int) -> RPCChannel {
-        channels[index]
+        lock.withLock { routes.all[index].channel }
     }
 }
 
@@ -96,26 +99,30 @@ extension Lane {
         }
     }
 
-    /// Moves on if `endpoint` is still the one in use: to the owner, if that is an endpoint, otherwise to the next one.
+    /// Moves on if `endpoint` is still the one in use: to the owner, if it is known and may be asked, otherwise to the
+    /// next one.
     func leave(_ endpoint: String?, ownerAddress: String?) {
-        guard endpoints.count > 1 else { return }
-        lock.lock()
-        let isInUse = endpoint.map { $0 == endpoints[current].description } ?? true
-        guard isInUse else { return lock.unlock() }
-        let owner = ownerAddress.flatMap { address in endpoints.firstIndex { $0.description == address } }
-        current = owner ?? (current + 1) % endpoints.count
-        lock.unlock()
-        eventLoop.execute { self.retireSession() }
+        let (hasMoved, dialled) = lock.withLock {
+            guard endpoint.map({ $0 == routes.inUse.endpoint.description }) ?? true else { return (false, Route?.none) }
+            return routes.leave(ownerAddress: ownerAddress) { Route($0, eventLoop, rpc) }
+        }
+        if let dialled { watch(dialled) }
+        if hasMoved { eventLoop.execute { self.retireSession() } }
     }
 
-    func use(_ endpoint: Int) {
-        lock.withLock { current = endpoint }
+    /// Takes the endpoint that suits best.
+    /// - Parameters:
+    ///   - roundTrips: to each endpoint of the configuration; `nil`: it did not answer.
+    ///   - stays: on the endpoint in use, if it is as near as any.
+    func use(_ roundTrips: [Duration?], stays: Bool) {
+        let hasMoved = lock.withLock { routes.use(roundTrips, stays: stays) }
+        if hasMoved { eventLoop.execute { self.retireSession() } }
     }
 
     /// Fails everything that is under way, and what comes later.
     func close() async {
         shutDown()
-        for channel in channels { await channel.close() }
+        for route in lock.withLock({ routes.all }) { await route.channel.close() }
     }
 
     func shutDown() {
@@ -203,8 +210,8 @@ extension Lane {
     }
 
     /// The calls of the session are still answered; the next calls go to another.
-    private func retireSession(of index: Int? = nil) {
-        guard let session, index == nil || endpoints[index!].description == session.endpoint else { return }
+    private func retireSession(of endpoint: String? = nil) {
+        guard let session, endpoint == nil || endpoint == session.endpoint else { return }
         forgetSession()
         session.retire()
     }

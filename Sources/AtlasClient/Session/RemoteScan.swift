@@ -39,8 +39,10 @@ final class RemoteScan: Scan.Source, @unchecked Sendable {
         let deadline = NIODeadline.now() + timeout
         var retries = Retries(client.configuration.retry, deadline: deadline)
         while !isComplete {
-            let current = try begin(deadline)
-            switch await current.mailbox.next(deadline: deadline) {
+            let began = NIODeadline.now()
+            let patience = client.attemptDeadline(began, deadline)
+            let current = try begin(began, patience)
+            switch await current.mailbox.next(deadline: patience) {
             case .page(let response):
                 if let page = take(Scan.Page(response)) { return page }
             case .end:
@@ -48,7 +50,18 @@ final class RemoteScan: Scan.Source, @unchecked Sendable {
             case .failed(let error):
                 attempt = nil
                 current.lane.cancel(current.call)
-                try await recover(error, current, &retries)
+                client.noteFailure(
+                    error,
+                    on: current.lane,
+                    lasted: .now() - began,
+                    sentMinVersion: (try? rest.get().minVersion) ?? 0
+                )
+                let isImpatience = error.code == .deadlineExceeded && patience < deadline
+                guard let wait = retries.next(after: error, evenIf: isImpatience) else {
+                    isComplete = true
+                    throw error
+                }
+                try? await Task.sleep(for: wait)
             }
         }
         return nil
@@ -59,11 +72,11 @@ final class RemoteScan: Scan.Source, @unchecked Sendable {
     }
 
     /// The attempt that is under way, or a new one.
-    private func begin(_ deadline: NIODeadline) throws(AtlasError) -> Attempt {
+    private func begin(_ now: NIODeadline, _ patience: NIODeadline) throws(AtlasError) -> Attempt {
         if let attempt { return attempt }
         let request = try rest.get()
-        let mailbox = ScanMailbox(timeout: timeout)
-        let call = PendingCall(.scan(request), deadline: deadline)
+        let mailbox = ScanMailbox(timeout: patience - now)
+        let call = PendingCall(.scan(request), deadline: patience)
         call.attach(.scan(mailbox))
         let lane = client.nextLane()
         lane.submit(call)
@@ -92,18 +105,5 @@ final class RemoteScan: Scan.Source, @unchecked Sendable {
             current.lane.credit(current.call, messages: Self.creditPages)
         }
         attempt = current
-    }
-
-    private func recover(
-        _ error: AtlasError,
-        _ failed: Attempt,
-        _ retries: inout Retries
-    ) async throws(AtlasError) {
-        client.noteFailure(error, on: failed.lane, sentMinVersion: (try? rest.get().minVersion) ?? 0)
-        guard let wait = retries.next(after: error) else {
-            isComplete = true
-            throw error
-        }
-        try? await Task.sleep(for: wait)
     }
 }

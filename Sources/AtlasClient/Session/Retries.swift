@@ -14,8 +14,11 @@ struct Retries {
     }
 
     /// How long to wait before the next attempt; `nil`: the error is the answer.
-    mutating func next(after error: AtlasError) -> Duration? {
-        guard error.isRetryable, !Task.isCancelled, attempts < policy.attemptsMax ?? .max else { return nil }
+    /// - Parameter isWorthIt: although the error says otherwise.
+    mutating func next(after error: AtlasError, evenIf isWorthIt: Bool = false) -> Duration? {
+        guard error.isRetryable || isWorthIt, !Task.isCancelled, attempts < policy.attemptsMax ?? .max else {
+            return nil
+        }
         let jittered = backoff * Double.random(in: 0.5...1)
         let wait = max(jittered, error.context.retryAfter ?? .zero)
         guard .now() + TimeAmount(wait) < deadline else { return nil }
