@@ -3,7 +3,8 @@
     server        one for all tests of a file, with the default settings
     start_server  servers of a test's own, with settings and a data directory of their own
     client        a client of `server`, with a connection of its own
-    start_cluster clusters of a test's own: `start_cluster([3, 3])` has two regions of three nodes
+    start_cluster clusters of a test's own: `start_cluster([3, 3])` has two regions of three nodes; with `distances`
+                  they are apart
 
 Every process that a fixture starts is ended by its id when the fixture ends.
 """
@@ -57,8 +58,14 @@ def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Cluster]]:
     """`start_cluster(regions, settings)` starts one; with `start=False` it only prepares it."""
     clusters: list[Cluster] = []
 
-    def make(regions: list[int], settings: dict[str, object] | None = None, *, start: bool = True) -> Cluster:
-        cluster = Cluster(tmp_path / f"cluster{len(clusters)}", regions, settings)
+    def make(
+        regions: list[int],
+        settings: dict[str, object] | None = None,
+        *,
+        distances: dict[tuple[int, int], float] | None = None,
+        start: bool = True,
+    ) -> Cluster:
+        cluster = Cluster(tmp_path / f"cluster{len(clusters)}", regions, settings, distances)
         clusters.append(cluster)
         return cluster.start() if start else cluster
 

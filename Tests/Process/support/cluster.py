@@ -10,9 +10,11 @@ from pathlib import Path
 
 import grpc
 
-from support.client import Client
+from support.client import CALL_SECONDS, Client
+from support.network import Network
+from support.protos import admin_pb2
 from support.protos import atlas_pb2 as pb
-from support.server import Server
+from support.server import Server, StartFailed
 
 READY_SECONDS = 30.0
 
@@ -32,9 +34,18 @@ class Node(Server):
 
 
 class Cluster:
-    """`Cluster(directory, [3, 3, 3])` has three regions of three nodes each, named n11 to n33."""
+    """`Cluster(directory, [3, 3, 3])` has three regions of three nodes each, named n11 to n33.
 
-    def __init__(self, directory: Path, regions: list[int], settings: dict[str, object] | None = None) -> None:
+    With `distances` (round trips between regions, in milliseconds) a relay is between all nodes; see `Network`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        regions: list[int],
+        settings: dict[str, object] | None = None,
+        distances: dict[tuple[int, int], float] | None = None,
+    ) -> None:
         self.nodes = [
             Node(directory / f"n{region}{number}", f"n{region}{number}", region)
             for region, count in enumerate(regions, 1)
@@ -54,6 +65,15 @@ class Cluster:
                 **(settings or {}),
             }
         self._channels = ExitStack()
+        self._network = None if distances is None else Network(self.nodes, distances)
+        if self._network is not None:
+            for node in self.nodes:
+                node.settings["transport.routes"] = self._network.routes(node.name)
+
+    @property
+    def network(self) -> Network:
+        assert self._network is not None, "the cluster was made without distances"
+        return self._network
 
     def __getitem__(self, name: str) -> Node:
         return next(node for node in self.nodes if node.name == name)
@@ -78,6 +98,8 @@ class Cluster:
         self._channels.close()
         for node in self.nodes:
             node.kill()
+        if self._network is not None:
+            self._network.kill()
 
     def client(self, node: Node) -> Client:
         return Client(self._channels.enter_context(node.channel()))
@@ -87,12 +109,21 @@ class Cluster:
         with node.channel() as channel:
             stub = Client(channel).stub
             request = pb.GetRequest(key=b"probe", consistent_read=True)
-            until(lambda: works(lambda: stub.Get(request, timeout=1)), f"{node.name} does not serve", within)
 
-    def owner(self, node: Node) -> str:
-        """The name of the node that owns the first tablet, as one of them sees it."""
+            def serves() -> bool:
+                if not node.is_running():
+                    raise StartFailed(f"{node.name} ended by itself:\n{node.crash() or node.new_output()}")
+                return works(lambda: stub.Get(request, timeout=1))
+
+            until(serves, f"{node.name} does not serve", within)
+
+    def stats(self, node: Node, within: float = CALL_SECONDS) -> admin_pb2.StatsResponse:
         with node.channel() as channel:
-            return Client(channel).stats().tablets[0].owner_node
+            return Client(channel).admin.Stats(admin_pb2.StatsRequest(), timeout=within)
+
+    def owner(self, node: Node, within: float = CALL_SECONDS) -> str:
+        """The name of the node that owns the first tablet, as one of them sees it."""
+        return self.stats(node, within).tablets[0].owner_node
 
 
 def works(call: Callable[[], object]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from support.server import binary
+from support.server import relay_binary
 
 # After which a test has hung.
 PATIENCE_SECONDS = 20.0
@@ -21,7 +21,7 @@ class Relay:
 
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            [str(binary()), "relay", *arguments],
+            [str(relay_binary()), "relay", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ import grpc
 REPOSITORY = Path(__file__).resolve().parents[3]
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
+# Below those that Linux gives to sockets that ask for any.
+PORTS = (20_000, 32_000)
 # What a server prints when it serves.
 ANNOUNCEMENT = "listens on"
 
@@ -29,10 +32,23 @@ def binary() -> Path:
     return max(built, key=lambda path: path.stat().st_mtime)
 
 
+def relay_binary() -> Path:
+    """The one whose `relay` command is used: `$ATLAS_DB_RELAY`, or that of the servers."""
+    if named := os.environ.get("ATLAS_DB_RELAY"):
+        return Path(named).resolve()
+    return binary()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that no other socket is given by chance while a server that is to come back to it is down."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class StartFailed(Exception):
@@ -73,8 +89,15 @@ class Server:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ATLAS_")}
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
+            # A group of its own: what it starts (a backtrace of its crash) ends with it.
             self.process = subprocess.Popen(
-                command, cwd=self.directory, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                cwd=self.directory,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
             )
 
     def start(self, within: float = START_SECONDS) -> Server:
@@ -119,7 +142,7 @@ class Server:
     def kill(self) -> None:
         """SIGKILL, as a crash of the process."""
         if self.process is not None and self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def restart(self) -> None:
@@ -131,6 +154,12 @@ class Server:
 
     def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def crash(self) -> str:
+        """What a process says that has hit a failed precondition or a bad access; empty for one that has not."""
+        lines = self.new_output().splitlines()
+        said = [number for number, line in enumerate(lines) if line.startswith("***") or line.endswith(" crashed:")]
+        return "\n".join(line for number in said for line in lines[number : number + 8] if line)
 
     def resident_bytes(self) -> int:
         """VmRSS: what the process holds in memory now."""
