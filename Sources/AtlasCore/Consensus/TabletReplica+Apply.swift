@@ -114,16 +114,19 @@ extension TabletReplica {
     mutating func answerGlobalWrites(context: inout StepContext) {
         guard !globalWrites.isEmpty else { return }
         guard let ownership else { return giveUpGlobalWrites(context: &context) }
+        let voters = config.voters
         globalWrites.removeAll { write in
             var votes = VoteSet()
+            var regions: [RegionID] = []
             for (voter, follower) in ownership.followers.enumerated() where follower.matched >= write.slot {
                 votes.insert(voter)
+                if !regions.contains(voters[voter].region) { regions.append(voters[voter].region) }
             }
             guard quorums.isGlobalMajority(votes) else {
                 context.mark(.globalWaited)
                 return false
             }
-            context.answer(write.handle, write.reply)
+            context.answer(write.handle, write.reply(heldIn: regions.sorted()))
             return true
         }
     }

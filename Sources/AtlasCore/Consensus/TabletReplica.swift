@@ -105,6 +105,13 @@ package struct TabletReplica: Sendable {
         var handle: RequestHandle
         var reply: Reply
         var deadline: UInt64
+
+        /// The answer, with the regions that the write has waited for.
+        func reply(heldIn regions: [RegionID]) -> Reply {
+            guard case .written(let result, var receipt) = reply else { return reply }
+            receipt.regions = regions
+            return .written(result, receipt)
+        }
     }
 
     struct SentHandoff: Sendable {
