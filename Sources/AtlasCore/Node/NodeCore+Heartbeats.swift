@@ -18,10 +18,14 @@ extension NodeCore {
     }
 
     mutating func noteSilence(of node: NodeID) {
-        for index in tablets.indices where tablets[index].promised.owner == node {
+        watchTablets(of: node)
+        retryRequests(sentTo: node)
+    }
+
+    mutating func watchTablets(of owner: NodeID) {
+        for index in tablets.indices where tablets[index].promised.owner == owner {
             tablets[index].watchOwner(context: &context)
         }
-        retryRequests(sentTo: node)
     }
 
     /// A node that is a voter of a tablet here is not forgotten, whatever somebody says.

@@ -7,8 +7,9 @@ extension NodeCore {
         guard !context.liveness.isFormer(index, incarnation: incarnation) else { return }
         let before = context.liveness.others[index].incarnation
         let wasSuspected = context.liveness.hear(index, incarnation: incarnation, now: context.now.monotonic)
-        // Another node under the same name: the one before it will not come back.
-        if before != incarnation, before != 0 { noteSilence(of: sender) }
+        // Another node under the same name: the one before it will not come back. Where none has been heard before, it may
+        // still not be the one that the configs name.
+        if before == 0 { watchTablets(of: sender) } else if before != incarnation { noteSilence(of: sender) }
         if wasSuspected { noteReturn(of: sender) }
         switch message {
         case .tablet(let envelope): receive(envelope, from: sender, incarnation: incarnation)
