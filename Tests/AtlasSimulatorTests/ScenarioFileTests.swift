@@ -144,7 +144,7 @@ struct ScenarioFileTests {
             at 10s heal
             at 12s client 3 get k02 at n1
             expect client 3 read y by 14s
-            pause n2 for 300ms
+            at 14s pause n2 for 300ms
             clock n2 -2s
             loss 50%
             clog n1 <-> n2 for 200ms

@@ -32,8 +32,8 @@ extension TabletReplica {
         if let released = prepare.released, released.owner == owner, released >= promised { return nil }
         let now = context.now.monotonic
         if owner == node {
-            // Its own word is out only while others' make it a lease.
-            let until = leaseUntil(context: context)
+            // Its own word is out only while others' make it a lease. In an ended epoch nothing is read any more.
+            let until = isSealed ? 0 : leaseUntil(context: context)
             let longest = max(context.settings.supportDuration, context.settings.heartbeatInterval)
             return until > now ? min(until - now, longest) : nil
         }
@@ -54,7 +54,11 @@ extension TabletReplica {
         if let remaining = lease(against: prepare, of: candidate, context: context) {
             context.mark(context.liveness.graceUntil > context.now.monotonic ? .restartGrace : .prepareLeased)
             let answer = Message.leased(ballot: ballot, held: promised, remainingNanoseconds: remaining)
-            return context.send(envelope(answer), to: candidate)
+            context.send(envelope(answer), to: candidate)
+            // An owner hears here of a promise above its ballot as it would from a reject, which may never come: an idle one
+            // proposes nothing, and its lease may have no end.
+            if ownership != nil { receiveReject(promised: ballot, context: &context) }
+            return
         }
         if prepare.released != nil { context.mark(.prepareReleased) }
         promise(ballot, context: &context)
