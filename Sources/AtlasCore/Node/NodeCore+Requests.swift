@@ -241,30 +241,32 @@ extension NodeCore {
     /// Whom to ask; `nil` if nobody is known, or this node itself.
     private func target(for origin: RequestTable.Origin) -> NodeID? {
         if let hint = origin.hint, hint != node, !context.liveness.isSuspected(hint) { return hint }
-        var config: TabletConfig?
-        var owner: NodeID?
-        if let index = place(of: origin.request) {
-            config = tablets[index].config
-            owner = tablets[index].presumedOwner
-        } else {
-            config =
-                rangeOfReverseScan(origin.request).map { directory.config(before: $0.end) }
-                ?? directory.config(holding: start(of: origin.request))
-            owner = config.flatMap { directory.owner(of: $0.key) }
-        }
+        let index = place(of: origin.request)
+        let config = index.map { tablets[$0].config } ?? configElsewhere(for: origin.request)
         // Where this node has not heard of the tablet, somebody else may have.
-        guard let config else {
-            return inTurn(context.liveness.others.filter { !$0.isSuspected }.map(\.node), origin)
-        }
+        guard let config else { return inTurn(everybody, origin) }
         if case .read(let read) = origin.request, read.consistency != .consistent,
             let replica = replica(for: read.consistency, of: config)
         {
             return replica
         }
+        let owner = index.map { tablets[$0].presumedOwner } ?? directory.owner(of: config.key)
         if let owner, owner != node, !context.liveness.isSuspected(owner) { return owner }
-        if config.voterIndex(of: node, incarnation: incarnation) != nil { return nil }
-        // Some voter will know more.
-        return inTurn(config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node), origin)
+        if index != nil { return nil }
+        // Some voter will know more, though this node itself be one of them. Where none does, what was heard of the tablet
+        // is long over.
+        let voters = config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node)
+        return inTurn(Int(origin.attempt) <= voters.count ? voters : everybody, origin)
+    }
+
+    private var everybody: [NodeID] {
+        context.liveness.others.filter { !$0.isSuspected }.map(\.node)
+    }
+
+    /// What this node has heard of the tablet that has to answer next.
+    private func configElsewhere(for request: Request) -> TabletConfig? {
+        rangeOfReverseScan(request).map { directory.config(before: $0.end) }
+            ?? directory.config(holding: start(of: request))
     }
 
     /// Another one with each attempt.
@@ -357,6 +359,11 @@ extension NodeCore {
         case .read(let result, var receipt):
             if receipt.regions != [context.liveness.region] { receipt.path = .forwarded }
             reply = .read(result, receipt)
+        case .refused(.noSuchTablet):
+            // Whoever holds the tablet no more is not asked again before somebody else.
+            if let key = configElsewhere(for: origin.request)?.key, directory.owner(of: key) == sender {
+                directory.noteOwner(nil, of: key)
+            }
         default: break
         }
         judge(reply, of: origin, response.id, attempt: response.attempt)

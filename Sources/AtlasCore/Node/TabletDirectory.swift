@@ -23,7 +23,7 @@ package struct TabletDirectory: Sendable {
         known.append(Known(config: config))
     }
 
-    mutating func noteOwner(_ owner: NodeID, of key: TabletKey) {
+    mutating func noteOwner(_ owner: NodeID?, of key: TabletKey) {
         guard let index = known.firstIndex(where: { $0.config.key == key }) else { return }
         known[index].owner = owner
     }
