@@ -463,7 +463,8 @@ extension NodeCore {
         request.deadline = overflow ? .max : deadline
         if let refusal = obstacle(to: request) { return context.refuse(handle, refusal) }
         if serveHere(handle, request, origin: forwarded.originRegion) { return }
-        guard place(of: request) != nil else { return context.refuse(handle, .noSuchTablet) }
+        // Whoever takes several tablets for one hears of those that are here.
+        guard place(of: request) != nil, !spansTablets(request) else { return context.refuse(handle, .noSuchTablet) }
         context.refuse(handle, .notOwner(presumed: hint(for: request)))
     }
 }

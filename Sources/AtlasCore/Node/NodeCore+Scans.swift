@@ -5,7 +5,15 @@ extension NodeCore {
         if case .get = read.query { return false }
         // What this node has not heard of is another tablet too.
         guard let config = config(holding: read.range.start) else { return true }
-        return !config.range.includes(read.range)
+        // So is what it has heard of long ago, where it knows that a part of it has gone on by itself.
+        return !config.range.includes(read.range) || isPast(config)
+    }
+
+    private func isPast(_ config: TabletConfig) -> Bool {
+        func follows(_ other: TabletConfig) -> Bool {
+            other.epoch > config.epoch && other.range.overlaps(config.range)
+        }
+        return tablets.contains { follows($0.config) } || directory.configs.contains(where: follows)
     }
 
     /// A weak scan over tablets that are all here is served at the highest version that all of them have closed.

@@ -43,7 +43,7 @@ extension Notation {
         if words.flag("local") { read.consistency = .local }
         if words.flag("timestamp") { read.query = .timestamp }
         if let limit = try words.value("scan", number) {
-            read.query = .scan(ScanQuery(limit: Int(limit), bytesMax: 1 << 20))
+            read.query = .scan(ScanQuery(reverse: words.flag("reverse"), limit: Int(limit), bytesMax: 1 << 20))
         }
         if let names = try words.value("get", { $0.split(separator: ",").map { Key(Array($0.utf8)) } }) {
             read.query = .get(Command(operations: names.map { Operation(.get, key: $0) }))

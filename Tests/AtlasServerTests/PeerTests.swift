@@ -1,0 +1,248 @@
+import AtlasCore
+import NIOCore
+import Testing
+
+@testable import AtlasRPC
+@testable import AtlasServer
+
+/// What nodes say to each other before and around the core's messages.
+@Suite struct PeerTests {
+    private func hello(
+        _ name: String,
+        to receiver: String,
+        cluster: String = "here",
+        id: String = "id",
+        versions: ClosedRange<UInt64> = PeerHello.spokenVersions
+    ) -> PeerHello {
+        PeerHello(
+            versions: versions,
+            clusterName: cluster,
+            clusterID: id,
+            nodeName: name,
+            incarnation: 7,
+            region: RegionID(rawValue: 1),
+            receiverName: receiver
+        )
+    }
+
+    // MARK: - Hello
+
+    @Test func aHelloSurvivesItsForm() throws {
+        let said = hello("a", to: "b")
+        #expect(try PeerHello(decoding: said.encoded()) == said)
+        // What later versions add is not looked at.
+        #expect(try PeerHello(decoding: said.encoded() + [1, 2, 3]) == said)
+        for length in said.encoded().indices {
+            #expect(throws: CodecError.self) { try PeerHello(decoding: Array(said.encoded()[..<length])) }
+        }
+    }
+
+    @Test func nodesThatDoNotBelongTogetherRefuseEachOther() throws {
+        let own = hello("b", to: "a")
+        func refusal(_ said: PeerHello, isMember: Bool = true) -> PeerRefusal? {
+            do throws(PeerRefusal) {
+                try said.check(against: own) { _ in isMember }
+                return nil
+            } catch {
+                return error
+            }
+        }
+        #expect(refusal(hello("a", to: "b")) == nil)
+        #expect(refusal(hello("a", to: "c"))?.reason.contains("this is node b, not c") == true)
+        #expect(refusal(hello("a", to: "b", cluster: "there"))?.reason.contains("cluster there") == true)
+        #expect(refusal(hello("a", to: "b", id: "other"))?.reason.contains("id other") == true)
+        #expect(refusal(hello("a", to: "b", versions: 9...12))?.reason.contains("9...12") == true)
+        #expect(refusal(hello("a", to: "b"), isMember: false)?.reason.contains("no member") == true)
+        #expect(refusal(hello("a", to: "b", id: ""))?.isTransient == true)
+    }
+
+    // MARK: - Frames
+
+    /// Messages of all sizes go through frames in order, the largest in parts.
+    @Test func messagesGoThroughFrames() throws {
+        var generator = SystemRandomNumberGenerator()
+        let sizes = [1, 100, 10_000, PeerFrames.frameBytesMax - 200, PeerFrames.frameBytesMax, 3_000_000, 5, 700_000]
+        let messages = (sizes + sizes.shuffled(using: &generator)).map { size in
+            PeerMessage.refused(
+                Refused(
+                    tablet: TabletKey(tablet: .first, epoch: UInt64(size)),
+                    reason: .unknownTablet,
+                    configs: [config(keyBytes: min(size, 60_000), count: max(1, size / 60_000))].flatMap { $0 }
+                )
+            )
+        }
+        var queue = CircularBuffer(messages.map { ByteBuffer(bytes: $0.encoded()) })
+        var offset = 0
+        var reader = PeerFrameReader()
+        var received: [PeerMessage] = []
+        var frames = 0
+        while !queue.isEmpty {
+            let frame = PeerFrames.next(of: &queue, splitAt: &offset)
+            #expect(frame.count <= PeerFrames.frameBytesMax + 4 * messages.count + 1)
+            frames += 1
+            received += try reader.read(frame.content)
+        }
+        #expect(received == messages)
+        #expect(frames < messages.count * 20)
+    }
+
+    /// Configs with long keys, to make a message as large as one likes.
+    private func config(keyBytes: Int, count: Int) -> [TabletConfig] {
+        (0..<count).map { number in
+            TabletConfig(
+                tablet: TabletID(rawValue: UInt64(number)),
+                epoch: 1,
+                range: KeyRange(start: Key(Array(repeating: 1, count: keyBytes)), end: nil),
+                voters: [Voter(node: NodeID(rawValue: 1), incarnation: 1, region: RegionID(rawValue: 1))],
+                regionFailures: 0,
+                localThresholdPermille: 600
+            )
+        }
+    }
+
+    @Test(arguments: [[], [9], [0, 0, 0, 0], [0, 0, 0, 0, 9, 1], [0, 255, 255, 255, 255, 1], [2, 1, 2, 3]] as [[UInt8]])
+    func nonsenseInFramesIsAnError(bytes: [UInt8]) {
+        var reader = PeerFrameReader()
+        #expect(throws: CodecError.self) { try reader.read(ByteBuffer(bytes: bytes)) }
+    }
+
+    @Test func aMessageInPartsIsNotInterrupted() throws {
+        var reader = PeerFrameReader()
+        #expect(try reader.read(ByteBuffer(bytes: [1, 1, 1])).isEmpty)
+        #expect(throws: CodecError.self) { try reader.read(ByteBuffer(bytes: [0])) }
+    }
+
+    /// Whatever comes from outside, a decoder says no or says what it understood.
+    @Test func changedBytesNeverTrap() {
+        var generator = SystemRandomNumberGenerator()
+        let note = FormationNote(
+            hello: hello("a", to: "b"),
+            settings: "settings",
+            firstConfig: config(keyBytes: 3, count: 1)[0].encoded(),
+            members: MemberTable(configured: [member("a", 1), member("b", 2)])
+        )
+        for _ in 0..<20_000 {
+            var bytes = note.encoded()
+            for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                bytes[Int.random(in: bytes.indices, using: &generator)] = .random(in: 0...255, using: &generator)
+            }
+            if Bool.random(using: &generator) { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &generator)) }
+            if let decoded = try? FormationNote(decoding: bytes) { _ = try? TabletConfig(decoding: decoded.firstConfig) }
+        }
+    }
+
+    // MARK: - Members
+
+    private func member(_ name: String, _ port: Int, region: Int32 = 1) -> ClusterMember {
+        ClusterMember(name: name, address: HostPort(host: "127.0.0.1", port: port), region: RegionID(rawValue: region))
+    }
+
+    @Test func tablesComeToTheSameInAnyOrder() throws {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<200 {
+            var tables = (0..<4).map { _ in MemberTable(configured: [member("a", 1), member("b", 2)]) }
+            for step in 0..<12 {
+                let name = ["a", "b", "c"].randomElement(using: &generator)!
+                let place = Int.random(in: 0..<4, using: &generator)
+                if Bool.random(using: &generator) {
+                    tables[place].add(member(name, .random(in: 1...5, using: &generator)), now: UInt64(step % 3 + 1))
+                } else {
+                    tables[place].remove(name, now: UInt64(step % 3 + 1))
+                }
+            }
+            var forwards = tables[0]
+            for table in tables { _ = forwards.merge(table) }
+            var backwards = tables[3]
+            for table in tables.shuffled(using: &generator) { _ = backwards.merge(table) }
+            #expect(forwards == backwards)
+            #expect(try MemberTable(decoding: forwards.encoded()) == forwards)
+            // What is known already is no news.
+            for table in tables {
+                let isNews = forwards.merge(table)
+                #expect(!isNews)
+            }
+        }
+    }
+
+    @Test func aNodeLeavesAndMayComeBack() {
+        var table = MemberTable(configured: [member("a", 1), member("b", 2)])
+        table.remove("b", now: 10)
+        #expect(table.members.map(\.name) == ["a"])
+        #expect(table["b"]?.isRemoved == true)
+        // The configured list, which names it, does not bring it back.
+        _ = table.merge(MemberTable(configured: [member("a", 1), member("b", 2)]))
+        #expect(table.members.map(\.name) == ["a"])
+        table.add(member("b", 3), now: 5)
+        #expect(table.members.map(\.name) == ["a", "b"])
+        #expect(table[NodeID(name: "b")]?.address.port == 3)
+    }
+
+    // MARK: - Formation
+
+    private func rules(_ own: String) -> FormationRules {
+        var config = AtlasConfiguration()
+        config.cluster.name = "here"
+        config.cluster.nodes = [member("a", 1), member("b", 2), member("c", 3, region: 2)]
+        config.node.name = own
+        return FormationRules(config: config)
+    }
+
+    private func note(_ name: String, incarnation: UInt64, formed: FormedCluster? = nil) -> FormationNote {
+        var said = hello(name, to: "", id: formed?.clusterID ?? "")
+        said.incarnation = incarnation
+        return FormationNote(
+            hello: said,
+            settings: rules(name).settings,
+            firstConfig: formed?.firstConfig.encoded() ?? [],
+            members: MemberTable()
+        )
+    }
+
+    @Test func theFirstNodeFormsTheClusterOnceAllAreThere() throws {
+        let own = note("a", incarnation: 1)
+        let (b, c) = (note("b", incarnation: 2), note("c", incarnation: 3))
+        guard case .wait(let reason) = try rules("a").judge(own: own, heard: ["b": b], newID: { "id" }) else {
+            return #expect(Bool(false), "it must wait for all")
+        }
+        #expect(reason.contains("c"))
+        guard case .found(let cluster) = try rules("a").judge(own: own, heard: ["b": b, "c": c], newID: { "id" }) else {
+            return #expect(Bool(false), "all are there")
+        }
+        #expect(cluster.clusterID == "id")
+        #expect(Set(cluster.firstConfig.voters.map(\.incarnation)) == [1, 2, 3])
+        // Nobody else forms one.
+        let wait = try rules("b").judge(own: b, heard: ["a": own, "c": c], newID: { "id" })
+        guard case .wait = wait else { return #expect(Bool(false), "it is not its turn") }
+        // Whoever hears of it joins.
+        let formed = note("a", incarnation: 1, formed: cluster)
+        #expect(try rules("c").judge(own: c, heard: ["a": formed], newID: { "no" }) == .join(cluster))
+        // A first node without its disk forms no second one.
+        let wiped = note("a", incarnation: 9)
+        let told = note("b", incarnation: 2, formed: cluster)
+        #expect(try rules("a").judge(own: wiped, heard: ["b": told, "c": c], newID: { "no" }) == .join(cluster))
+    }
+
+    @Test func whatDoesNotFitIsRefused() throws {
+        let own = note("a", incarnation: 1)
+        var other = note("b", incarnation: 2)
+        other.settings = "something else"
+        #expect(throws: PeerRefusal.self) {
+            try rules("a").judge(own: own, heard: ["b": other, "c": note("c", incarnation: 3)], newID: { "id" })
+        }
+        let first = TabletConfig(firstOf: rules("a").config, voters: [])
+        let one = note("b", incarnation: 2, formed: FormedCluster(clusterID: "one", firstConfig: first))
+        let two = note("c", incarnation: 3, formed: FormedCluster(clusterID: "two", firstConfig: first))
+        #expect(throws: PeerRefusal.self) {
+            try rules("a").judge(own: own, heard: ["b": one, "c": two], newID: { "id" })
+        }
+    }
+}
+
+extension RPCMessage {
+    /// Without the prefix that it has on the wire.
+    fileprivate var content: ByteBuffer {
+        var bytes = framed
+        bytes.moveReaderIndex(forwardBy: Self.prefixLength)
+        return bytes
+    }
+}
