@@ -14,6 +14,9 @@ package final class Server: Sendable {
     /// How long calls in progress may take to finish at shutdown.
     package static let drainTimeout = TimeAmount.seconds(10)
 
+    /// How long other nodes may take to become owners of what this one owns.
+    private static let resignPatience = Duration.seconds(2)
+
     private let node: Node
     private let rpc: RPCServer
     private let health: HealthService
@@ -105,7 +108,9 @@ package final class Server: Sendable {
 
     private func shutDown(_ failure: String?) async {
         health.set(live: failure == nil, ready: false)
+        if failure == nil { await node.resign(within: Self.resignPatience) }
         rpc.beginShutdown()
+        node.sendPeersAway()
         if let failure {
             logger.critical("the node has failed", metadata: ["reason": "\(failure)"])
             await rpc.close(within: .seconds(1))
@@ -130,6 +135,8 @@ extension RPCServerConfiguration {
         // What is too large for a limit of its own is to hear of that limit.
         limits.receiveMessageBytesMax = max(transport.maxRecvMsgSize, config.cluster.limits.requestBytesMax)
         limits.sendMessageBytesMax = transport.maxSendMsgSize
+        // A stream between two nodes far apart carries at most this in a round trip.
+        limits.streamWindowBytes = 2 << 20
         // What is allowed alone must have room where nothing else is.
         let largestRequest = limits.receiveMessageBytesMax + RPCMessage.prefixLength
         limits.inboundBytesMax = max(limits.inboundBytesMax, largestRequest)

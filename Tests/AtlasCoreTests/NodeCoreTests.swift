@@ -44,6 +44,32 @@ struct NodeCoreTests {
         step(&node, .write(1, WriteRequest(command: Command(operations: operations))))
     }
 
+    /// Nodes that get heartbeats with an event.
+    private func heard(_ node: inout NodeCore, _ event: Event, after nanoseconds: UInt64 = 0) -> [UInt64] {
+        var effects: [Effect] = []
+        let later = Instant(monotonic: now.monotonic + nanoseconds, wall: now.wall)
+        node.step(event, now: later, effects: &effects)
+        return effects.compactMap { effect in
+            if case .send(.heartbeat, let receiver, _) = effect { receiver.rawValue } else { nil }
+        }
+    }
+
+    @Test func nodesComeAndGo() {
+        var node = node()
+        #expect(heard(&node, .start) == [2])
+        let joined = NodeCore.Member(node: nodeID(7), region: RegionID(rawValue: 1))
+        _ = heard(&node, .memberJoined(joined))
+        _ = heard(&node, .memberJoined(joined))
+        #expect(heard(&node, .wake, after: 1_000_000_000) == [2, 7])
+        _ = heard(&node, .memberLeft(nodeID(7)))
+        _ = heard(&node, .memberLeft(nodeID(9)))
+        #expect(heard(&node, .wake, after: 2_000_000_000) == [2])
+        // What it says then is what a stranger says.
+        let reply = Refused(tablet: TabletKey(tablet: .first, epoch: 1), reason: .unknownTablet)
+        let said = step(&node, .message(.refused(reply), from: nodeID(7), incarnation: 1))
+        #expect(said.first?.hasPrefix("report") == true, "\(said)")
+    }
+
     @Test func requestsGoToTheTabletOfTheirKeys() {
         var node = node()
         #expect(step(&node, .start).count == 3)

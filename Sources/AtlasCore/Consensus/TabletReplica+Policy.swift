@@ -74,6 +74,20 @@ extension TabletReplica {
         return best.map { config.voters[$0].node }
     }
 
+    /// Hands the tablet to the nearest voter that can own it.
+    mutating func resign(context: inout StepContext) {
+        guard ownership != nil, config.voters.count > 1 else { return }
+        let distances = context.liveness.distances
+        let regions = candidateRegions(context: context).sorted {
+            (distances.roundTrip(region, $0) ?? .max, $0) < (distances.roundTrip(region, $1) ?? .max, $1)
+        }
+        let nearest = regions.contains(region) ? [region] + regions : regions
+        for place in nearest {
+            guard let receiver = bestVoter(in: place, context: context) else { continue }
+            return beginMove(to: receiver, handle: nil, context: &context)
+        }
+    }
+
     /// Why the tablet's owner is where it is, for people.
     package func explain(context: StepContext) -> StealDecision? {
         guard let ownership else { return nil }

@@ -58,6 +58,8 @@ package enum Event: Sendable {
     case start
     /// This node is to become the owner of a tablet, whoever is so now.
     case campaign(TabletID)
+    /// This node is about to stop: whatever it owns is handed to voters nearby, as far as they answer.
+    case resign
     indirect case message(PeerMessage, from: NodeID, incarnation: UInt64)
     /// A node has been made known to the cluster.
     case memberJoined(NodeCore.Member)

@@ -106,6 +106,8 @@ package struct NodeCore: Sendable {
             start()
         case .campaign(let tablet):
             if let index = index(of: tablet) { tablets[index].startElection(context: &context) }
+        case .resign:
+            for index in tablets.indices { tablets[index].resign(context: &context) }
         case .message(let message, let sender, let incarnation):
             receive(message, from: sender, incarnation: incarnation)
         case .memberJoined(let member):

@@ -193,6 +193,23 @@ package final class Node: Sendable {
         await membership.changeMembers(change)
     }
 
+    /// Hands over what this node owns, as far as others answer in time.
+    package func resign(within patience: Duration) async {
+        guard peers != nil else { return }
+        shard.submit(.event(.resign))
+        let end = ContinuousClock.now + patience
+        while ContinuousClock.now < end, ownsSomething { try? await Task.sleep(for: .milliseconds(10)) }
+    }
+
+    private var ownsSomething: Bool {
+        inspect { core in core.positions.contains { $0.owned != nil } } ?? false
+    }
+
+    /// Ends the links of other nodes to this one.
+    func sendPeersAway() {
+        peers?.endInbound()
+    }
+
     /// What another node says of the cluster.
     func learn(from note: FormationNote) {
         membership.learn(note.members)

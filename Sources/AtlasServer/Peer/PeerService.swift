@@ -2,6 +2,7 @@ internal import AtlasCore
 package import AtlasRPC
 internal import Logging
 internal import NIOCore
+internal import Synchronization
 
 /// The gRPC methods of `atlas.Peer`, for other nodes.
 ///
@@ -46,6 +47,9 @@ final class PeerInbound: RPCStreamHandler {
     private let node: Node
     private var sender: (id: NodeID, hello: PeerHello)?
     private var reader = PeerFrameReader()
+    private let number = PeerInbound.count.add(1, ordering: .relaxed).newValue
+
+    private static let count = Atomic<Int>(0)
 
     init(_ call: RPCServerCall, node: Node) {
         self.call = call
@@ -63,6 +67,7 @@ final class PeerInbound: RPCStreamHandler {
         } catch {
             let name = sender?.hello.nodeName ?? "an unknown node"
             node.logger.error("a message cannot be decoded", metadata: ["node": "\(name)", "error": "\(error)"])
+            node.peers?.forgetInbound(number)
             call.finish(RPCStatus(.invalidArgument, "the message cannot be decoded: \(error)"))
         }
     }
@@ -75,16 +80,22 @@ final class PeerInbound: RPCStreamHandler {
             let own = try peers.admit(hello)
             sender = (NodeID(name: hello.nodeName), hello)
             call.send(RPCMessage(bytes: own.encoded()))
+            peers.noteInbound(number) { [call] in
+                call.eventLoop.execute { call.finish(RPCStatus(.unavailable, "the node shuts down")) }
+            }
         } catch {
             call.finish(RPCStatus(error.isTransient ? .unavailable : .failedPrecondition, error.reason))
         }
     }
 
     func halfClosed() {
+        node.peers?.forgetInbound(number)
         call.finish()
     }
 
-    func cancelled(_ status: RPCStatus) {}
+    func cancelled(_ status: RPCStatus) {
+        node.peers?.forgetInbound(number)
+    }
 
     func writable() {}
 }

@@ -26,6 +26,8 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     private let table: NIOLockedValueBox<MemberTable>
     private var links: [NodeID: Links] = [:]
     private var isClosed = false
+    /// Ends the links of other nodes to this one, by number.
+    private let inbound = NIOLockedValueBox<[Int: @Sendable () -> Void]>([:])
 
     init(
         _ config: AtlasConfiguration,
@@ -100,6 +102,27 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
 
     func isMember(_ name: String) -> Bool {
         members[name].map { !$0.isRemoved } ?? false
+    }
+
+    // MARK: - Links of others
+
+    /// Takes note of a link of another node.
+    /// - Parameter end: ends it, from any thread.
+    func noteInbound(_ number: Int, end: @escaping @Sendable () -> Void) {
+        inbound.withLockedValue { $0[number] = end }
+    }
+
+    func forgetInbound(_ number: Int) {
+        inbound.withLockedValue { $0[number] = nil }
+    }
+
+    /// Sends the other nodes away: their links would keep the server from ending.
+    func endInbound() {
+        let ends = inbound.withLockedValue { inbound in
+            defer { inbound = [:] }
+            return inbound.values.map { $0 }
+        }
+        for end in ends { end() }
     }
 
     // MARK: - Sending

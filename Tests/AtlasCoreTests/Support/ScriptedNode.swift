@@ -97,6 +97,7 @@ struct ScriptedNode {
         case "lose-snapshot": return try loseSnapshot()
         case "start": return step(.start)
         case "campaign": return step(.campaign(.first))
+        case "resign": return step(.resign)
         case "end": return step(.endOfTurn)
         case "wake": return step(.wake)
         case "flush": return store.flush().flatMap { step(.flushed($0)) }
