@@ -100,7 +100,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [[], [9], [0, 0, 0, 0], [0, 0, 0, 0, 9, 1], [0, 255, 255, 255, 255, 1], [2, 1, 2, 3]] as [[UInt8]])
+    @Test(
+        arguments: [[], [9], [0, 0, 0, 0], [0, 0, 0, 0, 9, 1], [0, 255, 255, 255, 255, 1], [2, 1, 2, 3]] as [[UInt8]]
+    )
     func nonsenseInFramesIsAnError(bytes: [UInt8]) {
         var reader = PeerFrameReader()
         #expect(throws: CodecError.self) { try reader.read(ByteBuffer(bytes: bytes)) }
@@ -127,7 +129,8 @@ import Testing
                 bytes[Int.random(in: bytes.indices, using: &generator)] = .random(in: 0...255, using: &generator)
             }
             if Bool.random(using: &generator) { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &generator)) }
-            if let decoded = try? FormationNote(decoding: bytes) { _ = try? TabletConfig(decoding: decoded.firstConfig) }
+            guard let decoded = try? FormationNote(decoding: bytes) else { continue }
+            _ = try? TabletConfig(decoding: decoded.firstConfig)
         }
     }
 

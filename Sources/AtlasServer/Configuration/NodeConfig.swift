@@ -85,9 +85,9 @@ package struct PeerRoute: Hashable, Sendable {
 
 /// Timing of the consensus. Timeouts are lower bounds; the measured round trips raise them.
 package struct ConsensusConfig: Hashable, Sendable {
-    package var prepareTimeout = Duration.milliseconds(200)
-    package var acceptTimeout = Duration.milliseconds(200)
-    package var commitTimeout = Duration.milliseconds(200)
+    package var prepareTimeout = Duration.milliseconds(100)
+    package var acceptTimeout = Duration.milliseconds(100)
+    package var commitTimeout = Duration.milliseconds(100)
     package var heartbeatInterval = Duration.milliseconds(250)
     package var electionTimeout = Duration.seconds(1)
     package var maxProposalRetries = 3

@@ -280,7 +280,7 @@ extension ConsensusSettings {
         heartbeatInterval = consensus.heartbeatInterval.wholeNanoseconds
         suspicionMin = consensus.electionTimeout.wholeNanoseconds
         // Support outlasts the suspicion that ends it, and not by much: what an owner left behind waits for its end.
-        supportDuration = suspicionMin + suspicionMin / 2
+        supportDuration = suspicionMin + suspicionMin / 4
         retransmitMin =
             min(consensus.prepareTimeout, consensus.acceptTimeout, consensus.commitTimeout)
             .wholeNanoseconds
