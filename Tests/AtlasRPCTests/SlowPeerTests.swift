@@ -180,7 +180,8 @@ import Testing
         configuration.connectionTimeout = .milliseconds(200)
         try await TestServer.with(configuration) { server in
             try await RawClient.with(port: server.port) { client in
-                try await client.send(ByteBuffer(string: "PRI * HTTP/2.0\r\n"))
+                // On a busy machine the time may be over before anything is sent.
+                try? await client.send(ByteBuffer(string: "PRI * HTTP/2.0\r\n"))
                 try await client.waitForClose()
             }
         }
