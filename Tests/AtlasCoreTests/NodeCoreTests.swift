@@ -70,6 +70,22 @@ struct NodeCoreTests {
         #expect(said.first?.hasPrefix("report") == true, "\(said)")
     }
 
+    /// An owner that has just started runs ahead of its wall clock, and what it dates a scan with holds for the others too.
+    @Test func aScanBringsTheClockOfAnOwnerThatHasStarted() {
+        func read(ahead milliseconds: UInt64, mergesClock: Bool) -> [String] {
+            var node = node()
+            _ = step(&node, .start)
+            let version = Timestamp(milliseconds: now.wall + milliseconds)
+            let range = KeyRange(start: key("a"), end: key("b"))
+            let query = ReadQuery.scan(ScanQuery(limit: 1, bytesMax: 1))
+            let request = ReadRequest(range: range, version: version, query: query, mergesClock: mergesClock)
+            return step(&node, .read(1, request)).filter { $0.hasPrefix("refuse") }
+        }
+        #expect(read(ahead: 1_400, mergesClock: true).isEmpty)
+        #expect(read(ahead: 1_600, mergesClock: true).count == 1)
+        #expect(read(ahead: 1_400, mergesClock: false).count == 1)
+    }
+
     @Test func requestsGoToTheTabletOfTheirKeys() {
         var node = node()
         #expect(step(&node, .start).count == 3)

@@ -30,7 +30,9 @@ extension TabletReplica {
             return context.refuse(handle, .notOwner(presumed: presumedOwner))
         }
         if let version = request.version, version > context.readClock() {
-            guard request.mergesClock, context.mergeClock(version) else {
+            // The owner that it comes from may have started a moment ago: then its clock is ahead by what it had made durable.
+            let aheadMax = HybridClock.offsetMaxMilliseconds + HybridClock.boundAheadMilliseconds
+            guard request.mergesClock, context.mergeClock(version, aheadMax: aheadMax) else {
                 return context.refuse(handle, .versionInFuture(now: context.clock.last))
             }
         }

@@ -120,8 +120,8 @@ package struct StepContext: Sendable {
 
     /// Follows another node's clock, unless it is too far ahead.
     @discardableResult
-    mutating func mergeClock(_ stamp: Timestamp) -> Bool {
-        guard clock.merge(stamp, wall: now.wall) else {
+    mutating func mergeClock(_ stamp: Timestamp, aheadMax: UInt64 = HybridClock.offsetMaxMilliseconds) -> Bool {
+        guard clock.merge(stamp, wall: now.wall, aheadMax: aheadMax) else {
             mark(.clockRefused)
             return false
         }

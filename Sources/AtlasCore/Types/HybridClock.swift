@@ -33,12 +33,15 @@ package struct HybridClock: Sendable {
     }
 
     /// Takes over a stamp from elsewhere, so that the next reading is above it.
-    /// - Returns: false, and no change, if the stamp is too far ahead of the wall clock.
-    package mutating func merge(_ stamp: Timestamp, wall: UInt64) -> Bool {
+    /// - Parameter aheadMax: milliseconds.
+    /// - Returns: false, and no change, if the stamp is farther ahead of the wall clock than that.
+    package mutating func merge(
+        _ stamp: Timestamp,
+        wall: UInt64,
+        aheadMax: UInt64 = HybridClock.offsetMaxMilliseconds
+    ) -> Bool {
         guard stamp > last else { return true }
-        guard stamp.milliseconds <= min(wall, Timestamp.millisecondsMax) + Self.offsetMaxMilliseconds else {
-            return false
-        }
+        guard stamp.milliseconds <= min(wall, Timestamp.millisecondsMax) + aheadMax else { return false }
         last = stamp
         return true
     }
