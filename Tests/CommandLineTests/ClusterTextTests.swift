@@ -71,6 +71,17 @@ struct SurvivalTests {
         #expect(Survival([tablet([Self.three])]).waitingText == nil)
     }
 
+    @Test("A tablet whose owner runs goes on, though nobody could take over")
+    func stuck() {
+        var alone = tablet([[true], [true], [false]], owner: 2)
+        #expect(Survival([alone]).text == "nothing: 1 tablet CANNOT BE SERVED NOW")
+        alone.ownerNode = "n31"
+        #expect(Survival([alone]).stopped == 1)
+        alone.ownerNode = "n21"
+        #expect(Survival([alone]).text == "nothing: 1 tablet cannot change owner now")
+        #expect(Survival([alone]).stopped == 0)
+    }
+
     @Test("What a node may say that makes no sense")
     func nonsense() {
         #expect(Survival([tablet([], failures: 0)]).stopped == 1)

@@ -9,6 +9,8 @@ internal import AtlasProtobuf
 struct Survival: Equatable {
     /// Tablets that cannot be served now.
     var stopped = 0
+    /// Tablets that their owner serves, and that nobody could take over from it.
+    var stuck = 0
     /// So many nodes may fail, whichever they are.
     var nodes = 0
     /// So many nodes of every region may fail at the same time.
@@ -24,8 +26,11 @@ struct Survival: Equatable {
     init(_ tablets: [Atlas_TabletInfo]) {
         let shapes = Set(tablets.map(Shape.init))
         regions = Set(shapes.flatMap { $0.regions.map(\.id) }).sorted()
-        stopped = tablets.count { !Shape($0).isServed }
-        guard stopped == 0 else { return }
+        for tablet in tablets where !Shape(tablet).isServed {
+            let hasOwner = tablet.voters.contains { $0.nodeID == tablet.ownerNode && $0.isReachable }
+            if hasOwner && Shape(tablet).commits { stuck += 1 } else { stopped += 1 }
+        }
+        guard stopped + stuck == 0 else { return }
         nodes = shapes.map(\.nodesToSpare).min() ?? 0
         nodesOfEachRegion = shapes.map(\.nodesOfEachRegionToSpare).min() ?? 0
         regionsToSpare = regions.filter { region in
@@ -41,6 +46,7 @@ struct Survival: Equatable {
     /// A sentence without its verb.
     var text: String {
         if stopped > 0 { return "nothing: \(Quantity.plural(stopped, "tablet")) CANNOT BE SERVED NOW" }
+        if stuck > 0 { return "nothing: \(Quantity.plural(stuck, "tablet")) cannot change owner now" }
         return ([nodeText, regionText].compactMap(\.self)).joined(separator: ", or ").nonEmpty ?? "no failure"
     }
 
@@ -67,7 +73,8 @@ struct Survival: Equatable {
 
     var json: JSON {
         .object([
-            ("tablets_stopped", .integer(Int64(stopped))), ("nodes", .integer(Int64(nodes))),
+            ("tablets_stopped", .integer(Int64(stopped))), ("tablets_stuck", .integer(Int64(stuck))),
+            ("nodes", .integer(Int64(nodes))),
             ("nodes_of_each_region", .integer(Int64(nodesOfEachRegion))),
             ("regions", .array(regionsToSpare.map { .integer(Int64($0)) })),
             ("text", .string(text)),
@@ -98,12 +105,22 @@ private struct Shape: Hashable {
 
     /// Whether those that are alive make both quorums.
     var isServed: Bool {
+        quorums.map { $0.isPrepareQuorum($1) && $0.isAcceptQuorum($1) } ?? false
+    }
+
+    /// Whether they make that of phase 2, which is all that an owner needs.
+    var commits: Bool {
+        quorums.map { $0.isAcceptQuorum($1) } ?? false
+    }
+
+    /// With the votes of those that are alive; `nil` if there are no such quorums.
+    private var quorums: (QuorumSystem, VoteSet)? {
         // What a node says is checked before it meets a precondition.
-        guard (0..<regions.count).contains(regionFailures) else { return false }
+        guard (0..<regions.count).contains(regionFailures) else { return nil }
         let voters = regions.flatMap { region in
             (0..<region.voters).map { (RegionID(rawValue: region.id), $0 < region.alive) }
         }
-        guard voters.count <= VoteSet.votersMax else { return false }
+        guard voters.count <= VoteSet.votersMax else { return nil }
         let quorums = QuorumSystem(
             voterRegions: voters.map(\.0),
             regionFailures: regionFailures,
@@ -111,7 +128,7 @@ private struct Shape: Hashable {
         )
         var votes = VoteSet()
         for (index, voter) in voters.enumerated() where voter.1 { votes.insert(index) }
-        return quorums.isPrepareQuorum(votes) && quorums.isAcceptQuorum(votes)
+        return (quorums, votes)
     }
 
     func isAlive(_ region: Int32) -> Bool {
