@@ -21,7 +21,7 @@ release: setup ## Release build of the command line
 	swift build -c release --product atlas-db
 
 test: setup ## Build and run all tests
-	scripts/check.sh tests simulator mutations interop process crash examples
+	scripts/check.sh tests simulator mutations interop process crash torture examples
 
 check: setup ## Everything that CI checks
 	scripts/check.sh
