@@ -135,8 +135,6 @@ extension RPCServerConfiguration {
         // What is too large for a limit of its own is to hear of that limit.
         limits.receiveMessageBytesMax = max(transport.maxRecvMsgSize, config.cluster.limits.requestBytesMax)
         limits.sendMessageBytesMax = transport.maxSendMsgSize
-        // A stream between two nodes far apart carries at most this in a round trip.
-        limits.streamWindowBytes = 2 << 20
         // What is allowed alone must have room where nothing else is.
         let largestRequest = limits.receiveMessageBytesMax + RPCMessage.prefixLength
         limits.inboundBytesMax = max(limits.inboundBytesMax, largestRequest)
