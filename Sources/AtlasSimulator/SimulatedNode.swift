@@ -227,13 +227,12 @@ final class SimulatedNode {
     func part(for request: SnapshotRequest, bytesMax: Int) -> SnapshotPart? {
         let held = frozen.first { $0.fetch == request.fetch }
         let snapshot = held?.snapshot ?? store.snapshot()
-        let known = core?.replica(request.tablet)?.body
-        guard let state = (try? snapshot.tabletState(of: request.tablet.tablet)) ?? emptyState(of: request.tablet),
-            state.epoch == request.tablet.epoch,
-            let body = snapshot.tabletConfig(of: request.tablet.tablet).flatMap({
-                $0.config.key == request.tablet ? $0 : nil
-            }) ?? known
-        else { return nil }
+        let subject = request.subject(
+            state: try? snapshot.tabletState(of: request.tablet.tablet),
+            body: snapshot.tabletConfig(of: request.tablet.tablet),
+            replica: core?.replica(request.tablet)
+        )
+        guard let (body, state) = subject else { return nil }
         // What has nothing of the tablet is not kept: it may have come by the time that somebody asks again.
         if held == nil {
             frozen.append((request.fetch, snapshot))
@@ -249,13 +248,5 @@ final class SimulatedNode {
             rows: rows,
             isLast: isLast
         )
-    }
-
-    /// A tablet that began empty, and of which nothing has been applied, has no row in the store.
-    private func emptyState(of key: TabletKey) -> TabletState? {
-        guard let replica = core?.replica(key), replica.body.origin == nil, replica.applied.appliedSlot == .zero else {
-            return nil
-        }
-        return TabletState(tablet: key.tablet, epoch: key.epoch)
     }
 }

@@ -14,6 +14,26 @@ package struct SnapshotFetch: Sendable {
     var isInstalling = false
 }
 
+extension SnapshotRequest {
+    /// What a part of the snapshot is of, or `nil` if this node has nothing of it.
+    /// - Parameters:
+    ///   - state: that the store, or a frozen view of it, holds of the tablet; the same of `body`.
+    ///   - replica: here, in the epoch asked for. What it knows stands in for rows that the store has not got: a tablet that
+    ///     began empty, and of which nothing has been applied, has none.
+    package func subject(
+        state: TabletState?,
+        body: ConfigBody?,
+        replica: TabletReplica?
+    ) -> (body: ConfigBody, state: TabletState)? {
+        let isEmpty = replica.map { $0.body.origin == nil && $0.applied.appliedSlot == .zero } ?? false
+        let empty = isEmpty ? TabletState(tablet: tablet.tablet, epoch: tablet.epoch) : nil
+        guard let state = state ?? empty, state.epoch == tablet.epoch,
+            let body = body?.config.key == tablet ? body : replica?.body
+        else { return nil }
+        return (body, state)
+    }
+}
+
 /// Catch-up by snapshot: the receiver asks part by part, so that it sets the pace (storage.md).
 extension NodeCore {
     /// Whether this node is to hold a tablet and does not.

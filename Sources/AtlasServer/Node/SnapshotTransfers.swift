@@ -60,11 +60,12 @@ final class SnapshotTransfers: @unchecked Sendable {
     ) throws(StoreError) -> SnapshotPart? {
         let held = frozen.first { $0.fetch == request.fetch }
         let snapshot = held?.snapshot ?? store.snapshot()
-        guard let state = try snapshot.tabletState(of: request.tablet.tablet) ?? known?.emptyState,
-            state.epoch == request.tablet.epoch
-        else { return nil }
-        let stored = try snapshot.tabletConfig(of: request.tablet.tablet)
-        guard let body = stored?.config.key == request.tablet ? stored : known?.body else { return nil }
+        let subject = request.subject(
+            state: try snapshot.tabletState(of: request.tablet.tablet),
+            body: try snapshot.tabletConfig(of: request.tablet.tablet),
+            replica: known
+        )
+        guard let (body, state) = subject else { return nil }
         // What has nothing of the tablet is not kept: it may have come by the time that somebody asks again.
         keep(snapshot, for: request.fetch)
         let (rows, isLast) = try snapshot.rows(in: body.config.range, after: request.after, bytesMax: bytesMax)
@@ -163,13 +164,5 @@ final class SnapshotTransfers: @unchecked Sendable {
                 failed(error)
             }
         }
-    }
-}
-
-extension TabletReplica {
-    /// A tablet that began empty, and of which nothing has been applied, has no row in the store.
-    fileprivate var emptyState: TabletState? {
-        guard body.origin == nil, applied.appliedSlot == .zero else { return nil }
-        return TabletState(tablet: config.tablet, epoch: config.epoch)
     }
 }

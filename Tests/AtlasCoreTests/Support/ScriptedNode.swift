@@ -356,9 +356,12 @@ struct ScriptedNode {
 
     private func part(for request: SnapshotRequest) throws -> SnapshotPart? {
         let snapshot = store.snapshot()
-        guard let state = try snapshot.tabletState(of: request.tablet.tablet), state.epoch == request.tablet.epoch,
-            let body = snapshot.tabletConfig(of: request.tablet.tablet) ?? core!.replica(request.tablet)?.body
-        else { return nil }
+        let subject = request.subject(
+            state: try snapshot.tabletState(of: request.tablet.tablet),
+            body: snapshot.tabletConfig(of: request.tablet.tablet),
+            replica: core!.replica(request.tablet)
+        )
+        guard let (body, state) = subject else { return nil }
         let bytesMax = limits.snapshotPartBytesMax
         let (rows, isLast) = snapshot.rows(in: body.config.range, after: request.after, bytesMax: bytesMax)
         return SnapshotPart(
