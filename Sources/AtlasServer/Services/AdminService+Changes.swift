@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import AtlasProtobuf
 internal import AtlasRPC
+internal import NIOPosix
 internal import SwiftProtobuf
 
 /// What operators change: where tablets are and who votes on them. Every change is a seal or a handoff, made by the tablet's
@@ -33,7 +34,7 @@ extension AdminService {
         _ arrival: Arrival
     ) async throws(ServiceError) -> Atlas_MoveTabletResponse {
         let key = Key(Array(request.key))
-        guard let tablet = knownTablets().first(where: { $0.config.range.contains(key) }) else {
+        guard let tablet = await currentTablets().first(where: { $0.config.range.contains(key) }) else {
             throw .init(.unavailable, .noOwner, "this node has not heard of a tablet that holds the key")
         }
         let receiver = try receiver(of: tablet, request)
@@ -94,7 +95,7 @@ extension AdminService {
     func addVoter(_ request: Atlas_AddVoterRequest, _ arrival: Arrival) async throws(ServiceError) -> Atlas_NodeChange {
         try requireCluster()
         let member = try member(request.nodeID)
-        let incarnation = try incarnation(of: member)
+        let incarnation = try await incarnation(of: member)
         let voter = Voter(node: member.id, incarnation: incarnation, region: member.region)
         return try await changeVoters(arrival) { voters in
             voters.removeAll { $0.node == voter.node }
@@ -131,9 +132,10 @@ extension AdminService {
     }
 
     /// The disk that a node has now, as it was heard last.
-    private func incarnation(of member: ClusterMember) throws(ServiceError) -> UInt64 {
+    private func incarnation(of member: ClusterMember) async throws(ServiceError) -> UInt64 {
         if member.id == node.config.node.id { return node.identity.incarnation }
-        let other = node.inspect { core in core.liveness[member.id] } ?? nil
+        let heard = try? await node.pool.runIfActive { [node] in node.inspect { core in core.liveness[member.id] } }
+        let other = heard?.flatMap(\.self)
         guard let other, other.incarnation != 0, !other.isSuspected else {
             throw .init(.unavailable, .noQuorum, "node \(member.name) does not answer yet; start it, and try again") {
                 $0.missingNodes = [member.name]
@@ -149,7 +151,7 @@ extension AdminService {
         _ change: (inout [Voter]) -> Void
     ) async throws(ServiceError) -> Atlas_NodeChange {
         var response = Atlas_NodeChange()
-        for tablet in knownTablets() {
+        for tablet in await currentTablets() {
             var voters = tablet.config.voters
             change(&voters)
             voters.sort { $0.node < $1.node }
@@ -162,6 +164,11 @@ extension AdminService {
             response.tabletsChanged += 1
         }
         return response
+    }
+
+    /// What this node knows now. To look at the core means to wait for its turn, which is nothing for a task.
+    private func currentTablets() async -> [KnownTablet] {
+        (try? await node.pool.runIfActive { knownTablets() }) ?? []
     }
 
     // MARK: - Asking the owner

@@ -137,8 +137,8 @@ extension EmbeddedService {
         _ arrival: Arrival
     ) async throws(ServiceError) -> EmbeddedScan {
         let (range, read) = try translation.scan(request)
-        let query = ScanQuery(reverse: request.reverse, keysOnly: request.keysOnly, limit: 1, bytesMax: 1)
-        let way = try node.way(range, read, arrival, query: .scan(query), wantsReceipt: request.wantReceipt)
+        let query = ReadQuery.scan(request.query())
+        let way = try node.way(range, read, arrival, query: query, wantsReceipt: request.wantReceipt)
         if case .permitted(let permit) = way {
             let snapshot = node.store.snapshot()
             do throws(StoreError) {
@@ -154,7 +154,7 @@ extension EmbeddedService {
                 throw ServiceError(error)
             }
         }
-        let question = way.question ?? read.request(range, arrival, .scan(query))
+        let question = way.question ?? read.request(range, arrival, query)
         return EmbeddedScan(self, request, arrival, range, .core(question), version: read.version, newest: .zero)
     }
 
@@ -275,14 +275,9 @@ package final class EmbeddedScan: @unchecked Sendable {
                     tier: tier
                 )
             }
-        case .core(var question):
-            let bytesMax = ScanTask.askedPageBytesMax
-            question.range = range
-            // What the first page was of, every other owner has to come to.
-            question.mergesClock = question.version == nil && version != nil
-            question.version = version
-            question.query = .scan(ScanQuery(reverse: reverse, keysOnly: keysOnly, limit: limit, bytesMax: bytesMax))
-            let (result, served) = try await service.ask(question)
+        case .core(let question):
+            let query = request.query(limit: limit, bytesMax: ScanTask.askedPageBytesMax)
+            let (result, served) = try await service.ask(question.page(of: range, at: version, query))
             guard case .page(let page) = result else {
                 throw ServiceError(.internal, .internal, "the answer is no page of a scan")
             }

@@ -56,6 +56,28 @@ extension RequestTranslation.Read {
     }
 }
 
+extension ReadRequest {
+    /// Asks for a page of a scan.
+    /// - Parameter version: of the first page, once that has come: every other owner has to come to it.
+    func page(of range: KeyRange, at version: Timestamp?, _ query: ScanQuery) -> ReadRequest {
+        var request = self
+        request.range = range
+        request.mergesClock = self.version == nil && version != nil
+        request.version = version
+        request.query = .scan(query)
+        return request
+    }
+}
+
+extension WireScanRequest {
+    /// - Parameters:
+    ///   - limit: of one page, in items.
+    ///   - bytesMax: of one page.
+    func query(limit: Int = 1, bytesMax: Int = 1) -> ScanQuery {
+        ScanQuery(reverse: reverse, keysOnly: keysOnly, limit: limit, bytesMax: bytesMax)
+    }
+}
+
 extension Outcome {
     /// As a write gets it that was made at `node`.
     func written(at node: Node) -> ServiceResult<(CommandResult, Receipt)> {

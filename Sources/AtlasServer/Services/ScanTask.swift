@@ -70,12 +70,11 @@ final class ScanTask: @unchecked Sendable {
     func start() {
         do throws(ServiceError) {
             let (range, read) = try service.translation.scan(request)
-            let query = ScanQuery(reverse: request.reverse, keysOnly: request.keysOnly, limit: 1, bytesMax: 1)
             let way = try service.node.way(
                 range,
                 read,
                 arrival,
-                query: .scan(query),
+                query: .scan(request.query()),
                 wantsReceipt: request.wantReceipt
             )
             switch way {
@@ -104,8 +103,7 @@ final class ScanTask: @unchecked Sendable {
     private func begin(_ range: KeyRange, _ read: RequestTranslation.Read, _ permit: ReadPermit) {
         let snapshot = service.node.store.snapshot()
         if permit.isGone {
-            let query = ScanQuery(reverse: request.reverse, keysOnly: request.keysOnly, limit: 1, bytesMax: 1)
-            return begin(range, asking: read.request(range, arrival, .scan(query)))
+            return begin(range, asking: read.request(range, arrival, .scan(request.query())))
         }
         do throws(StoreError) {
             let applied = try snapshot.tabletState(of: permit.key.tablet)?.appliedTimestamp ?? .zero
@@ -158,16 +156,9 @@ extension ScanTask {
         switch scan.source {
         case .snapshot(let snapshot, let now):
             readPage(rest, at: scan.version, of: snapshot, now: now, limit: limit)
-        case .core(var question):
-            question.range = rest
-            // What the first page was of, every other owner has to come to.
-            question.mergesClock = question.version == nil && scan.version != nil
-            question.version = scan.version
-            let (reverse, keysOnly) = (request.reverse, request.keysOnly)
-            question.query = .scan(
-                ScanQuery(reverse: reverse, keysOnly: keysOnly, limit: limit, bytesMax: Self.askedPageBytesMax)
-            )
-            service.ask(question, on: loop) { [self] result in
+        case .core(let question):
+            let query = request.query(limit: limit, bytesMax: Self.askedPageBytesMax)
+            service.ask(question.page(of: rest, at: scan.version, query), on: loop) { [self] result in
                 isBusy = false
                 switch result {
                 case .success((.page(let page), let receipt)):
