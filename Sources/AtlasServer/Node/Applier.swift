@@ -40,18 +40,28 @@ final class Applier<Store: KeyValueStore>: @unchecked Sendable {
     ///     `stop`.
     /// - Returns: the result, unless `later` gets it.
     func apply(_ entries: [Entry], to state: TabletState, later: @escaping @Sendable (Applied) -> Void) -> Applied? {
-        let patiently: @Sendable () -> Void = { [self] in
-            if let result = runPatiently(entries, to: state) { later(result) }
+        if lane.isBusy {
+            applyPatiently(entries, to: state, then: later)
+            return nil
         }
-        if lane.submitIfBusy(patiently) { return nil }
         do throws(StoreError) {
             return .success(try run(entries, to: state, tier: .memory))
         } catch .notInMemory, .writeStalled, .diskFull {
             counters.noteStall()
-            lane.submit(patiently)
+            applyPatiently(entries, to: state, then: later)
             return nil
         } catch {
             return .failure(error)
+        }
+    }
+
+    private func applyPatiently(
+        _ entries: [Entry],
+        to state: TabletState,
+        then: @escaping @Sendable (Applied) -> Void
+    ) {
+        lane.submit { [self] in
+            if let result = runPatiently(entries, to: state) { then(result) }
         }
     }
 

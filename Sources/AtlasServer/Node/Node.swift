@@ -93,15 +93,13 @@ package final class Node: Sendable {
             let recovered = try recovery.run(pool: pool, counters: counters)
             recoveryMilliseconds = recovered.milliseconds
             applier = recovered.applier
+            let members = try NodeMembership.storedMembers(store, config)
+            // One that has heard of others belongs to them, even if they are not configured any more.
+            let isAlone = max(config.members.count, members.members.count) == 1
             peers =
-                config.members.count > 1
-                ? PeerTransport(
-                    config,
-                    identity: recovered.identity,
-                    members: try NodeMembership.storedMembers(store, config),
-                    loop: loop,
-                    logger: logger
-                ) : nil
+                isAlone
+                ? nil
+                : PeerTransport(config, identity: recovered.identity, members: members, loop: loop, logger: logger)
             shard = Shard(
                 log: log,
                 store: store,
@@ -198,11 +196,14 @@ package final class Node: Sendable {
         guard peers != nil else { return }
         shard.submit(.event(.resign))
         let end = ContinuousClock.now + patience
-        while ContinuousClock.now < end, ownsSomething { try? await Task.sleep(for: .milliseconds(10)) }
+        while ContinuousClock.now < end, await ownsSomething() { try? await Task.sleep(for: .milliseconds(10)) }
     }
 
-    private var ownsSomething: Bool {
-        inspect { core in core.positions.contains { $0.owned != nil } } ?? false
+    private func ownsSomething() async -> Bool {
+        let owned = try? await pool.runIfActive { [self] in
+            inspect { core in core.positions.contains { $0.owned != nil } }
+        }
+        return owned.flatMap(\.self) ?? false
     }
 
     /// Ends the links of other nodes to this one.
@@ -212,7 +213,7 @@ package final class Node: Sendable {
 
     /// What another node says of the cluster.
     func learn(from note: FormationNote) {
-        membership.learn(note.members)
+        membership.learn(from: note)
     }
 
     /// Messages of another node.

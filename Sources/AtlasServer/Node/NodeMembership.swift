@@ -31,6 +31,7 @@ final class NodeMembership: Sendable {
     private let logger: Logger
     private let wasMember: Bool
     private let state: NIOLockedValueBox<State>
+    private let lane: SerialLane
     private let created = DispatchSemaphore(value: 0)
 
     /// The log's name for what is appended before the shard begins.
@@ -55,18 +56,22 @@ final class NodeMembership: Sendable {
         self.logger = logger
         wasMember = recovered.isMember
         state = NIOLockedValueBox(State(identity: recovered.identity, restoration: recovered.restoration))
-        if let peers {
-            var formed: FormedCluster?
-            if recovered.isMember, let bytes = try store.systemValue(Self.clusterName) {
-                formed = FormedCluster(
-                    clusterID: recovered.identity.clusterID,
-                    firstConfig: try TabletConfig(decoding: bytes)
-                )
-            }
-            formation = Formation(config, formed: formed, peers: peers, loop: loop, logger: logger)
-        } else {
-            formation = nil
-        }
+        lane = SerialLane(shard.pool)
+        let formed = recovered.isMember ? try Self.formedCluster(store, config, recovered.identity) : nil
+        formation = peers.map { Formation(config, formed: formed, peers: $0, loop: loop, logger: logger) }
+    }
+
+    /// What a member tells those who ask. It must never pass for a new node: a cluster was alone with it if nothing else
+    /// is written.
+    private static func formedCluster(
+        _ store: RocksDBStore,
+        _ config: AtlasConfiguration,
+        _ identity: NodeIdentity
+    ) throws -> FormedCluster {
+        let first =
+            try store.systemValue(clusterName).map { try TabletConfig(decoding: $0) }
+            ?? TabletConfig(firstOf: config, alone: identity)
+        return FormedCluster(clusterID: identity.clusterID, firstConfig: first)
     }
 
     var identity: NodeIdentity {
@@ -84,8 +89,7 @@ final class NodeMembership: Sendable {
         } else if let formation {
             run { [self] in if await form(formation) { await gossip(formation) } }
         } else {
-            let voter = Voter(node: config.node.id, incarnation: identity.incarnation, region: config.node.region)
-            let first = TabletConfig(firstOf: config, voters: [voter])
+            let first = TabletConfig(firstOf: config, alone: identity)
             // A creation that was cut short has given it a name already.
             let clusterID = identity.clusterID.isEmpty ? NodeIdentity.makeClusterID() : identity.clusterID
             try create(FormedCluster(clusterID: clusterID, firstConfig: first), isVoter: true)
@@ -105,12 +109,7 @@ final class NodeMembership: Sendable {
     /// - Returns: whether the node is a member now.
     private func form(_ formation: Formation) async -> Bool {
         do {
-            let cluster: FormedCluster
-            switch try await formation.run() {
-            case .join(let there): cluster = there
-            case .found(let new): cluster = new
-            case .wait: return false
-            }
+            let cluster = try await formation.run()
             try await shard.pool.runIfActive { [self] in try join(cluster) }
             formation.complete(cluster)
             beginCore()
@@ -167,6 +166,7 @@ final class NodeMembership: Sendable {
         for member in members {
             shard.submit(.event(.memberJoined(NodeCore.Member(node: member.id, region: member.region))))
         }
+        lane.submit { [self] in storeMembers() }
         let waiting = state.withLockedValue { state in
             state.isMember = true
             defer { state.waiting = [] }
@@ -201,7 +201,7 @@ final class NodeMembership: Sendable {
     private func gossip(_ formation: Formation) async {
         while !Task.isCancelled {
             let other = peers?.others.randomElement().map { [$0] } ?? []
-            for note in await formation.exchange(with: other) { learn(note.members) }
+            for note in await formation.exchange(with: other) { learn(from: note) }
             try? await Task.sleep(for: Self.gossipInterval)
         }
     }
@@ -211,23 +211,18 @@ final class NodeMembership: Sendable {
         guard let peers, let formation else { return }
         let told = peers.others
         note(peers.changeMembers(change))
-        for note in await formation.exchange(with: told) { learn(note.members) }
+        for note in await formation.exchange(with: told) { learn(from: note) }
     }
 
-    /// Takes in what another node has heard.
-    func learn(_ table: MemberTable) {
-        guard let peers else { return }
-        note(peers.changeMembers { _ = $0.merge(table) })
+    /// Takes in what another node of the cluster has heard.
+    func learn(from heard: FormationNote) {
+        guard let peers, heard.comes(from: identity.clusterID) else { return }
+        note(peers.changeMembers { _ = $0.merge(heard.members) })
     }
 
     private func note(_ change: (before: MemberTable, after: MemberTable)) {
         guard change.before != change.after else { return }
-        do {
-            try store.setSystemValue(Self.membersName, change.after.encoded())
-        } catch {
-            // It will be heard again.
-            logger.warning("the members of the cluster cannot be stored", metadata: ["error": "\(error)"])
-        }
+        lane.submit { [self] in storeMembers() }
         if change.after[config.node.name]?.isRemoved ?? false {
             return shard.submit(.fail(.failed(Self.removedText)))
         }
@@ -240,6 +235,19 @@ final class NodeMembership: Sendable {
             if id == config.node.id { continue }
             let member = NodeCore.Member(node: id, region: entry.member.region)
             shard.submit(.event(entry.isRemoved ? .memberLeft(id) : .memberJoined(member)))
+        }
+    }
+
+    private func storeMembers() {
+        guard let peers else { return }
+        do {
+            let members = peers.members.encoded()
+            // A flush is of everything.
+            if try store.systemValue(Self.membersName) == members { return }
+            try store.setSystemValue(Self.membersName, members, flush: true)
+        } catch {
+            // They will be heard of again.
+            logger.warning("the members of the cluster cannot be stored", metadata: ["error": "\(error)"])
         }
     }
 
@@ -270,35 +278,5 @@ final class NodeMembership: Sendable {
     func fail(_ error: LogError) {
         state.withLockedValue { $0.logFailure = error }
         created.signal()
-    }
-}
-
-extension ConsensusSettings {
-    init(_ config: AtlasConfiguration) {
-        self.init()
-        let consensus = config.node.consensus
-        heartbeatInterval = consensus.heartbeatInterval.wholeNanoseconds
-        suspicionMin = consensus.electionTimeout.wholeNanoseconds
-        // Support outlasts the suspicion that ends it, and not by much: what an owner left behind waits for its end.
-        supportDuration = suspicionMin + suspicionMin / 4
-        retransmitMin =
-            min(consensus.prepareTimeout, consensus.acceptTimeout, consensus.commitTimeout)
-            .wholeNanoseconds
-        regionLatencyMax = config.node.regions.maxLatency.wholeNanoseconds
-        fastPathEnabled = config.cluster.fastPathEnabled
-    }
-}
-
-extension Limits {
-    /// Commands that share an entry must not outgrow a segment of the log; one alone never does.
-    fileprivate init(segmentSize: Int) {
-        self.init()
-        entryBytesMax = min(entryBytesMax, segmentSize / 2)
-    }
-}
-
-extension Duration {
-    fileprivate var wholeNanoseconds: UInt64 {
-        wholeMilliseconds * ConsensusSettings.millisecond
     }
 }

@@ -65,12 +65,17 @@ struct NodeRecovery {
         try check(progress, identity)
         return Recovered(
             identity: identity,
-            isMember: progress.identity != nil && (progress.hasConfig || config.members.count > 1),
+            isMember: try isMember(progress),
             restoration: progress.restoration,
             applier: applier,
             hasReplayed: progress.hasReplayed,
             milliseconds: (SystemClock.monotonic() - began) / 1_000_000
         )
+    }
+
+    /// A creation that was cut short may have left the node's name in the log and nothing else.
+    private func isMember(_ progress: Progress) throws -> Bool {
+        try progress.identity != nil && (progress.hasConfig || store.systemValue(NodeIdentity.createdName) != nil)
     }
 
     /// Reads the log once, and applies what was chosen while it is read, so that memory holds the undecided tail alone.

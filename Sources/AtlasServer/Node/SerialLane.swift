@@ -26,12 +26,9 @@ final class SerialLane: Sendable {
         if mustStart { pool.submit { [self] _ in drain() } }
     }
 
-    /// - Returns: whether the lane is busy, and has taken the job.
-    func submitIfBusy(_ job: @escaping Job) -> Bool {
-        state.withLockedValue { state in
-            if state.isBusy { state.queue.append(job) }
-            return state.isBusy
-        }
+    /// Whether a job is running or waits.
+    var isBusy: Bool {
+        state.withLockedValue { $0.isBusy }
     }
 
     private func drain() {

@@ -11,6 +11,8 @@ final class Formation: Sendable {
     private let loop: any EventLoop
     private let logger: Logger
     private let formed: NIOLockedValueBox<FormedCluster?>
+    /// What other nodes have refused last, so that each is said once.
+    private let refusals = NIOLockedValueBox<[String: String]>([:])
 
     private static let answerTimeout = TimeAmount.seconds(2)
     private static let pause = Duration.milliseconds(200)
@@ -66,7 +68,7 @@ final class Formation: Sendable {
 
     /// Asks until it is settled what cluster this node belongs to.
     /// - Throws: `CancellationError`.
-    func run() async throws -> FormationRules.Verdict {
+    func run() async throws -> FormedCluster {
         var complained = ""
         var complainedAt: UInt64 = 0
         let channels = openChannels(to: peers.others)
@@ -76,9 +78,10 @@ final class Formation: Sendable {
             let heard = await ask(channels)
             let reason: String
             do throws(PeerRefusal) {
-                let verdict = try rules.judge(own: note(to: ""), heard: heard, newID: NodeIdentity.makeClusterID)
-                guard case .wait(let why) = verdict else { return verdict }
-                reason = why
+                switch try rules.judge(own: note(to: ""), heard: heard, newID: NodeIdentity.makeClusterID) {
+                case .join(let cluster), .found(let cluster): return cluster
+                case .wait(let why): reason = why
+                }
             } catch {
                 reason = error.reason
             }
@@ -108,14 +111,12 @@ final class Formation: Sendable {
         await withTaskGroup(of: (String, FormationNote?).self) { group in
             for (name, channel) in channels {
                 let question = RPCMessage(bytes: note(to: name).encoded())
-                group.addTask { [logger] in
+                group.addTask { [self] in
                     do throws(RPCStatus) {
                         let reply = try await channel.unary("/atlas.Peer/Form", question, timeout: Self.answerTimeout)
                         return (name, try? FormationNote(decoding: Array(reply.message.readableBytesView)))
                     } catch {
-                        if error.code == .failedPrecondition {
-                            logger.warning("refused by a node", metadata: ["node": "\(name)", "reason": "\(error)"])
-                        }
+                        if error.code == .failedPrecondition { complain(of: name, error.message) }
                         return (name, nil)
                     }
                 }
@@ -126,5 +127,10 @@ final class Formation: Sendable {
             }
             return heard
         }
+    }
+
+    private func complain(of name: String, _ reason: String) {
+        let isNews = refusals.withLockedValue { $0.updateValue(reason, forKey: name) != reason }
+        if isNews { logger.warning("refused by a node", metadata: ["node": "\(name)", "reason": "\(reason)"]) }
     }
 }

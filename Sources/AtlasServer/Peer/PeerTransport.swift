@@ -63,10 +63,20 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     /// Changes who is known to belong to the cluster.
     /// - Returns: how that was before and after.
     func changeMembers(_ change: (inout MemberTable) -> Void) -> (before: MemberTable, after: MemberTable) {
-        table.withLockedValue { table in
+        let (before, after) = table.withLockedValue { table in
             let before = table
             change(&table)
             return (before, table)
+        }
+        if before != after { loop.execute { self.dropLinks(but: after) } }
+        return (before, after)
+    }
+
+    /// Whoever has left is not talked to any more, and whoever has moved is looked for at its new address.
+    private func dropLinks(but members: MemberTable) {
+        for (id, known) in links where members[id] != known.member {
+            links[id] = nil
+            for link in known.lanes { _ = link.close() }
         }
     }
 
@@ -132,7 +142,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         outgoing.reserveCapacity(messages.count)
         for (index, (receiver, message)) in messages.enumerated() {
             // What goes to many is put into bytes once. It shares its parts, so that telling takes no time.
-            let isRepeated = index > 0 && messages[index - 1].message.mayEqual(message)
+            let isRepeated = index > 0 && messages[index - 1].message.repeats(message)
             let bytes = isRepeated ? outgoing[index - 1].2 : ByteBuffer(bytes: message.encoded())
             outgoing.append((receiver, message.lane, bytes))
         }
@@ -152,12 +162,8 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     }
 
     private func link(to receiver: NodeID, _ lane: PeerLink.Lane) -> PeerLink? {
+        if let known = links[receiver] { return known.lanes[lane.rawValue] }
         guard let member = members[receiver], !isClosed else { return nil }
-        if let known = links[receiver] {
-            if known.member == member { return known.lanes[lane.rawValue] }
-            // It has moved.
-            for link in known.lanes { _ = link.close() }
-        }
         let lanes = PeerLink.Lane.allCases.map { lane in
             PeerLink(
                 to: member,
@@ -188,8 +194,8 @@ extension PeerMessage {
         if case .snapshotPart = self { .bulk } else { .consensus }
     }
 
-    /// Whether the other message is the same, told without a look at long contents that differ.
-    fileprivate func mayEqual(_ other: PeerMessage) -> Bool {
+    /// Whether the other message is the same. Those about tablets alone go to many.
+    fileprivate func repeats(_ other: PeerMessage) -> Bool {
         guard case .tablet(let own) = self, case .tablet(let others) = other else { return false }
         return own == others
     }

@@ -93,12 +93,7 @@ def test_a_tablet_is_split_and_its_parts_move(start_cluster: StartCluster) -> No
             pb.Operation(type=pb.Operation.PUT, key=b"w/099", value=b"1"),
         )
     # All of it is there after a restart of everything.
-    for node in cluster.nodes:
-        node.kill()
-    for node in cluster.nodes:
-        node.launch()
-    for node in cluster.nodes:
-        cluster.wait_until_it_serves(node)
+    cluster.restart()
     check(cluster.client(cluster.nodes[1]), acknowledged)
     assert len(tablets(cluster.client(cluster.nodes[1]))) == 4
 
@@ -170,6 +165,39 @@ def test_a_cluster_grows_and_shrinks(start_cluster: StartCluster) -> None:
         assert newcomer.put(b"key", b"value").success
     finally:
         added.kill()
+
+
+def test_a_node_that_was_alone_grows_into_a_cluster(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3], start=False)
+    first = cluster.nodes[0]
+    members = first.settings.pop("cluster.nodes")
+    first.start()
+    client = cluster.client(first)
+    expected = {b"key/%02d" % number: b"%d" % number for number in range(50)}
+    for key, value in expected.items():
+        assert client.put(key, value).success
+    first.kill()
+    first.settings["cluster.nodes"] = members
+    # Those that are new do not make a cluster of their own beside it, though they are more.
+    for node in reversed(cluster.nodes):
+        node.start()
+    for node in cluster.nodes:
+        cluster.wait_until_it_serves(node)
+        check(cluster.client(node), expected)
+    for name in ("n12", "n13"):
+        until(lambda: not nodes(client)[name].is_silent, "it is not heard")
+        assert client.admin.AddVoter(admin_pb2.AddVoterRequest(node_id=name), timeout=ADMIN_SECONDS).tablets_changed == 1
+        follower = cluster.client(cluster[name])
+        until(lambda: len(follower.stats().tablets) == 1, "it gets no data")
+    # It is not needed any more; and who was told of the others once knows them without being told.
+    first.kill()
+    survivor = cluster.client(cluster["n12"])
+    until(lambda: works(lambda: survivor.stub.Put(pb.PutRequest(key=b"key/00", value=b"0"), timeout=1)), "no majority")
+    check(survivor, expected)
+    first.settings.pop("cluster.nodes")
+    first.start()
+    cluster.wait_until_it_serves(first)
+    check(cluster.client(first), expected)
 
 
 def test_pins_and_reasons(start_cluster: StartCluster) -> None:

@@ -143,12 +143,7 @@ def test_all_are_killed_and_come_back(start_cluster: StartCluster) -> None:
     expected: dict[bytes, bytes] = {}
     for round in range(3):
         write(cluster.client(cluster.nodes[round]), expected, f"round{round}", 30)
-        for node in cluster.nodes:
-            node.kill()
-        for node in cluster.nodes:
-            node.launch()
-        for node in cluster.nodes:
-            cluster.wait_until_it_serves(node)
+        cluster.restart()
         check(cluster.client(cluster.nodes[0]), expected)
 
 

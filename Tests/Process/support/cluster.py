@@ -93,6 +93,12 @@ class Cluster:
             self.wait_until_it_serves(node)
         return self
 
+    def restart(self) -> None:
+        """All nodes are killed and come back."""
+        for node in self.nodes:
+            node.kill()
+        self.start()
+
     def kill(self) -> None:
         """Everything that was started ends."""
         self._channels.close()
