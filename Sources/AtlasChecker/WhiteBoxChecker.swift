@@ -217,17 +217,25 @@ extension Sweep {
         case none(Digest.Sighting, at: History.Version)
     }
 
-    /// The lowest version, not below `floor`, at which everything looked as the read saw it.
+    /// The lowest version, not below `floor`, at which everything looked as the read saw it. A read that names an older
+    /// version must be of that version, and nothing of it may have changed up to the floor.
     private func place(of read: Digest.Read, from floor: History.Version) -> Place {
-        var version = read.version ?? floor
-        if version < floor, let first = read.sightings.first { return .none(first, at: floor) }
+        guard let version = read.version else { return earliest(read, from: floor) }
+        for place in version < floor ? [version, floor] : [version] {
+            if let missed = read.sightings.first(where: { earliest($0, of: read, from: place) != place }) {
+                return .none(missed, at: place)
+            }
+        }
+        return .found(max(version, floor))
+    }
+
+    private func earliest(_ read: Digest.Read, from floor: History.Version) -> Place {
+        var version = floor
         var isSettled = false
         while !isSettled {
             isSettled = true
             for sighting in read.sightings {
-                let timeline = timelines.all[timelines.index(of: sighting.key)]
-                let next = timeline.earliest(from: version, sighting.observation, by: read.response)
-                guard let next, next == version || read.version == nil else { return .none(sighting, at: version) }
+                guard let next = earliest(sighting, of: read, from: version) else { return .none(sighting, at: version) }
                 if next > version {
                     version = next
                     isSettled = false
@@ -235,6 +243,15 @@ extension Sweep {
             }
         }
         return .found(version)
+    }
+
+    private func earliest(
+        _ sighting: Digest.Sighting,
+        of read: Digest.Read,
+        from version: History.Version
+    ) -> History.Version? {
+        timelines.all[timelines.index(of: sighting.key)]
+            .earliest(from: version, sighting.observation, by: read.response)
     }
 
     private mutating func reportStale(_ read: Digest.Read, _ floor: Floor, _ place: Place) {

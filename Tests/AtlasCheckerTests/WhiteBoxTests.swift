@@ -32,6 +32,20 @@ struct WhiteBoxTests {
         #expect(kinds([scan, operation(.put(key, "x".key), 2, .written(8))]) == [])
     }
 
+    /// The version of a scan may go back as long as its state does not.
+    @Test func laterScanMayNameAnOlderVersionOfTheSameState() {
+        func scan(_ call: UInt64, _ value: String, _ version: UInt64, at snapshot: UInt64) -> History.Operation {
+            let item = History.Item(key, value.key, version: version)
+            return operation(.scan(History.Scan()), call, .scanned([item], version: snapshot))
+        }
+        let first = operation(.put(key, "a".key), 0, .written(3))
+        let second = operation(.put(key, "b".key), 2, .written(6))
+        #expect(kinds([first, scan(2, "a", 3, at: 7), scan(4, "a", 3, at: 5)]) == [])
+        #expect(kinds([first, second, scan(4, "b", 6, at: 9), scan(6, "b", 6, at: 6)]) == [])
+        #expect(kinds([first, second, scan(4, "b", 6, at: 7), scan(6, "a", 3, at: 5)]).contains(.staleRead))
+        #expect(kinds([first, second, scan(4, "b", 6, at: 7), scan(6, "b", 6, at: 5)]).contains(.tornSnapshot))
+    }
+
     /// A delete that found nothing leaves no trace, so its retry may find something.
     @Test func retryOfADeleteThatFoundNothingMayDelete() {
         let nothing = operation(.delete(key), 0, .applied(version: 5, results: [.absent]), 1)
