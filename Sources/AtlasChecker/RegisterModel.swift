@@ -74,7 +74,8 @@ extension RegisterModel.Step {
         case .exists: return (state.value != nil) == isMet
         case .value(let value): return (state.value == value) == isMet
         case .version(let version):
-            // A version that is not known may be another one.
+            // A version that is not known may be another one. Nothing has version 0.
+            guard version > 0 else { return !isMet }
             return isMet ? state.learn(version) : state.value == nil || state.version != version
         }
     }

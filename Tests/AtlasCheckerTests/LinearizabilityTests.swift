@@ -65,6 +65,15 @@ struct LinearizabilityTests {
         #expect(!isLinearizable(History([chain[0], chain[2], get("3", 1, 2)])))
     }
 
+    /// Nothing has version 0: such a condition fails, whatever is there.
+    @Test func conditionOfVersionZeroNeverHolds() {
+        var swap = put("y", 1, nil)
+        swap.action = .put(key, "y".key, if: .version(0))
+        #expect(!isLinearizable(History([put("x", 0, nil), swap, get("y", 2, 3)])))
+        (swap.response, swap.outcome) = (4, .conditionFailed(current: .found("x".key, version: nil)))
+        #expect(isLinearizable(History([put("x", 0, nil), swap, get("x", 2, 3)])))
+    }
+
     @Test func endAndCallAtOneTimeAreConcurrent() {
         #expect(isLinearizable(History([put("x", 0, 5), get(nil, 5, 6)])))
         #expect(!isLinearizable(History([put("x", 0, 5), get(nil, 6, 7)])))
