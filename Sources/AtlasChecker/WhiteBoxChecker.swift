@@ -235,7 +235,9 @@ extension Sweep {
         while !isSettled {
             isSettled = true
             for sighting in read.sightings {
-                guard let next = earliest(sighting, of: read, from: version) else { return .none(sighting, at: version) }
+                guard let next = earliest(sighting, of: read, from: version) else {
+                    return .none(sighting, at: version)
+                }
                 if next > version {
                     version = next
                     isSettled = false
