@@ -7,8 +7,8 @@ package struct LinearizabilityChecker: Sendable {
     /// How many placements the search tries for a key before it gives up; to give up is a violation (`undecided`).
     package var stepsMax: Int
 
-    /// The search remembers each placement, in about 150 bytes.
-    package static let stepsMaxDefault = 500_000
+    /// The search remembers each placement that is possible, in about 150 bytes: a small part of those it tries.
+    package static let stepsMaxDefault = 4_000_000
 
     package init(stepsMax: Int = Self.stepsMaxDefault) {
         self.stepsMax = stepsMax
