@@ -347,35 +347,19 @@ extension TabletReplica {
     /// The entries for every slot from the commit point to the highest one that any promise knows.
     private func recoveredEntries(_ candidacy: Candidacy, context: inout StepContext) -> [Entry] {
         if mutated(.recoveryIgnoresPromises) { return window.run(above: commitPoint, through: window.last) }
-        let possible = candidacy.accepted.filter { slot, entry in
-            slot > commitPoint && !fresh.ruleOut(slot, acceptedAt: entry.ballot)
-        }
-        if possible.count < candidacy.accepted.count(where: { $0.key > commitPoint }) { context.mark(.promiseRuledOut) }
-        guard let highest = possible.keys.max() else { return [] }
-        var entries: [Entry] = []
-        var stamp = commitStamp
-        for number in (commitPoint.rawValue + 1)...highest.rawValue {
-            let slot = Slot(rawValue: number)
-            var entry = Entry(slot: slot, ballot: candidacy.ballot, stamp: stamp, payload: .noOperation)
-            if let accepted = possible[slot] {
-                // Chosen entries have ascending stamps. One that is not above its predecessor was left by an owner whose
-                // successor did not see it, so it was never chosen, and its place is free.
-                if accepted.stamp > stamp || (accepted.payload == .noOperation && accepted.stamp == stamp) {
-                    entry.stamp = accepted.stamp
-                    entry.payload = accepted.payload
-                } else {
-                    context.mark(.promiseOutOfOrder)
-                }
-            } else {
-                context.mark(.promiseGapFilled)
-                if mutated(.gapsStayOpen) { break }
-            }
-            stamp = entry.lastStamp
-            entries.append(entry)
-            // Nothing above a seal can have been chosen.
-            if case .seal = entry.payload { break }
-        }
-        return entries
+        let accepted = candidacy.accepted.values.filter { $0.slot > commitPoint }
+        let possible = accepted.filter { !fresh.ruleOut($0.slot, acceptedAt: $0.ballot) }
+        if possible.count < accepted.count { context.mark(.promiseRuledOut) }
+        let run = PromisedRun(
+            of: possible.sorted { $0.slot < $1.slot },
+            above: commitPoint,
+            stampedAbove: commitStamp,
+            ballot: candidacy.ballot
+        )
+        if run.gaps > 0 { context.mark(.promiseGapFilled) }
+        if run.contradictions > 0 { context.mark(.promiseOutOfOrder) }
+        guard mutated(.gapsStayOpen), run.gaps > 0 else { return run.entries }
+        return Array(run.entries.prefix { entry in possible.contains { $0.slot == entry.slot } })
     }
 
     /// The last stamp in the slot at the commit point: no later slot may carry one at or below it.
