@@ -39,7 +39,14 @@ struct TheirService: RegistrableRPCService {
             deserializer: BytesDeserializer(),
             serializer: BytesSerializer()
         ) { _, context in
-            try await context.cancellation.cancelled
+            // Their server does not hear of a cancellation that comes before the handler has begun, and waits for it at
+            // its own end: without a limit, now and then for ever.
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { try? await context.cancellation.cancelled }
+                group.addTask { try? await Task.sleep(for: .seconds(5)) }
+                await group.next()
+                group.cancelAll()
+            }
             throw RPCError(code: .cancelled, message: "cancelled")
         }
         register("TimeLeft") { request in
