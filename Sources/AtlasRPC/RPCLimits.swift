@@ -47,6 +47,9 @@ package struct RPCLimits: Sendable {
     /// The connection is closed if nothing arrives for this long after such a PING.
     package var keepAliveTimeout = TimeAmount.seconds(5)
 
+    /// A connection that has sent everything waits so long for the peer to close it too.
+    package var lingerMax = TimeAmount.seconds(2)
+
     /// RST_STREAM frames that are accepted in one second.
     package var resetFramesPerSecondMax = 500
 

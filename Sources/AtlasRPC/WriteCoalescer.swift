@@ -2,7 +2,8 @@ internal import NIOCore
 
 /// Sits between HTTP/2 and the socket and joins small frames: a unary answer is three frames of a few bytes, and a batch of
 /// answers becomes one buffer and one `write` instead of hundreds.
-final class WriteCoalescer: ChannelOutboundHandler {
+final class WriteCoalescer: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
     typealias OutboundIn = IOData
     typealias OutboundOut = IOData
 
@@ -12,6 +13,8 @@ final class WriteCoalescer: ChannelOutboundHandler {
     private let loop: RPCLoop
     private var joined: ByteBuffer?
     private var context: ChannelHandlerContext?
+    /// Everything is sent, and the peer has not closed yet: what it still says is not heard.
+    private var lingering: Scheduled<Void>?
 
     init(loop: RPCLoop) {
         self.loop = loop
@@ -24,9 +27,18 @@ final class WriteCoalescer: ChannelOutboundHandler {
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         joined = nil
+        lingering?.cancel()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if lingering == nil { context.fireChannelRead(data) }
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        guard lingering == nil else {
+            promise?.fail(ChannelError.outputClosed)
+            return
+        }
         guard case .byteBuffer(let bytes) = unwrapOutboundIn(data),
             promise == nil, bytes.readableBytes <= Self.copyBytesMax
         else {
@@ -54,14 +66,24 @@ final class WriteCoalescer: ChannelOutboundHandler {
         flush(context: context)
     }
 
-    /// Closes the connection once everything before this has been written.
+    /// Closes the connection once everything before this has been written: first the own direction, and the rest when the
+    /// peer has closed the other one. To close a socket while something comes in would reset the connection, and with it
+    /// go the bytes that the peer has not got yet.
     func closeAfterWriting() {
         guard let context else { return }
         emit(context)
         let written = context.eventLoop.makePromise(of: Void.self)
         context.writeAndFlush(wrapOutboundOut(.byteBuffer(ByteBuffer())), promise: written)
+        written.futureResult.assumeIsolated().whenComplete { _ in self.linger() }
+    }
+
+    private func linger() {
+        guard let context, lingering == nil else { return }
         let channel = context.channel
-        written.futureResult.whenComplete { _ in channel.close(promise: nil) }
+        lingering = context.eventLoop.assumeIsolated().scheduleTask(in: loop.limits.lingerMax) {
+            channel.close(promise: nil)
+        }
+        context.close(mode: .output, promise: nil)
     }
 
     private func append(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {

@@ -125,6 +125,54 @@ import Testing
         }
     }
 
+    /// A client that is still writing when the server has sent its last byte gets all of it: a socket closed under what
+    /// comes in would take back what the client has not read yet.
+    @Test func theLastAnswerIsNotTakenBack() async throws {
+        try await TestServer.with { server in
+            try await RawClient.with(port: server.port) { client in
+                let size = 1_500_000
+                try await client.send(RawFrame.preface)
+                try await client.send(.settings([(4, 1 << 30)]))
+                try await client.send(.windowUpdate(0, 1 << 30))
+                try await client.channel.setOption(.autoRead, value: false).get()
+                try await client.send(.headers(1, path: "/test/Grow"))
+                var message = ByteBuffer(integer: UInt8(0))
+                message.writeInteger(UInt32(8))
+                message.writeInteger(size)
+                try await client.send(.data(1, message, endStream: true))
+                try await client.send(RawFrame(type: 7, payload: ByteBuffer(integer: UInt64(0))))
+                try await eventually("the server has sent everything") {
+                    await server.server.statistics().bytesSent > size
+                }
+                for _ in 0..<5 {
+                    try await Task.sleep(for: .milliseconds(20))
+                    try? await client.send(.ping())
+                }
+                try await client.channel.setOption(.autoRead, value: true).get()
+                client.channel.read()
+                let trailers = try await client.trailers(of: 1)
+                #expect(trailers["grpc-status"] == "0")
+                #expect(client.frames.reduce(0) { $0 + ($1.type == 0 ? $1.payload.readableBytes : 0) } == size + 5)
+                try await client.waitForClose()
+            }
+            try await eventually("nothing is left") { await server.server.statistics().connectionsOpen == 0 }
+        }
+    }
+
+    /// A client that stays after all that is not waited for.
+    @Test func aClientThatStaysIsLeft() async throws {
+        var configuration = RPCServerConfiguration()
+        configuration.limits.lingerMax = .milliseconds(100)
+        try await TestServer.with(configuration) { server in
+            try await RawClient.with(port: server.port) { client in
+                try await client.channel.setOption(.allowRemoteHalfClosure, value: true).get()
+                try await client.handshake()
+                try await client.send(RawFrame(type: 7, payload: ByteBuffer(integer: UInt64(0))))
+                try await eventually("it is left") { await server.server.statistics().connectionsOpen == 0 }
+            }
+        }
+    }
+
     /// GOAWAY first lets everything in, and names the last stream only when the client knows.
     @Test func shutdownServesWhatIsOnItsWay() async throws {
         try await TestServer.with { server in

@@ -18,6 +18,8 @@ USAGE, UNAVAILABLE, FAILURE = 2, 3, 4
 StartServer = Callable[..., Server]
 # Of a thousand writes each: recovery takes a moment.
 BATCHES = 50
+# Without this, grpcio widens its windows as it pleases, and may have taken a whole scan before anybody reads it.
+SMALL_WINDOW = {"http2.bdp_probe": 0, "http2.lookahead_bytes": 64 << 10}
 
 
 def test_sigterm_and_sigint_end_it_with_status_zero(start_server: StartServer) -> None:
@@ -43,7 +45,7 @@ def test_idle_connections_do_not_delay_the_end(start_server: StartServer) -> Non
 def test_what_is_in_progress_is_finished(start_server: StartServer) -> None:
     """A scan that is half read when SIGTERM comes is served to its end; new connections are not let in."""
     server = start_server()
-    with server.channel() as channel:
+    with server.channel(**SMALL_WINDOW) as channel:
         client = Client(channel)
         for number in range(200):
             client.put(b"%03d" % number, b"v" * 50_000)
@@ -85,7 +87,7 @@ def test_writes_in_progress_are_answered_and_what_was_acknowledged_stays(start_s
 
 def test_a_second_signal_ends_it_at_once(start_server: StartServer) -> None:
     server = start_server()
-    with server.channel() as channel:
+    with server.channel(**SMALL_WINDOW) as channel:
         client = Client(channel)
         for number in range(200):
             client.put(b"%03d" % number, b"v" * 50_000)
