@@ -8,7 +8,7 @@ package struct LinearizabilityChecker: Sendable {
     package var stepsMax: Int
 
     /// The search remembers each placement that is possible, in about 150 bytes: a small part of those it tries.
-    package static let stepsMaxDefault = 4_000_000
+    package static let stepsMaxDefault = 1_000_000
 
     package init(stepsMax: Int = Self.stepsMaxDefault) {
         self.stepsMax = stepsMax

@@ -1,10 +1,12 @@
 /// The search for an order of the operations of one key.
 ///
-/// Two rules keep it small, and lose no order:
+/// Three rules keep it small, and lose no order:
 /// - A read that fits the present state and tells nothing new of it is placed at once. It changes nothing, so any order in
 ///   which it comes later still holds with it moved here.
 /// - A write without an answer is placed only in front of an operation that would not fit without it. Otherwise it can
 ///   be moved behind that operation, or left out.
+/// - Of writes without an answer that do the same the one called first is placed first: they can change places. Values
+///   that nobody ever saw or asked for are the same.
 struct RegisterSearch {
     enum Result {
         case linearizable
@@ -35,6 +37,8 @@ struct RegisterSearch {
     }
 
     private let operations: [RegisterModel.Operation]
+    /// By operation: the one before it that has no answer either and does the same.
+    private let twins: [Int?]
     private let stepsMax: Int
     /// How many have an answer, and how many of these are placed.
     private let answeredCount: Int
@@ -51,11 +55,40 @@ struct RegisterSearch {
     private(set) var steps = 0
 
     init(_ operations: [RegisterModel.Operation], stepsMax: Int) {
+        let operations = Self.withoutUnseenValues(operations)
         self.operations = operations
+        twins = Self.twins(operations)
         self.stepsMax = stepsMax
         answeredCount = operations.count { $0.response != nil }
         events = EventList(operations)
         placed = Array(repeating: 0, count: (operations.count + 63) / 64)
+    }
+
+    private static func withoutUnseenValues(_ operations: [RegisterModel.Operation]) -> [RegisterModel.Operation] {
+        var seen: Set<Int> = []
+        for step in operations.lazy.flatMap(\.steps) {
+            if case .found(let value?, _) = step.sight { seen.insert(value) }
+            if case .value(let value) = step.demand { seen.insert(value) }
+        }
+        var unseen: Int?
+        return operations.map { operation in
+            guard operation.response == nil else { return operation }
+            var operation = operation
+            for (index, step) in operation.steps.enumerated() {
+                guard case .put(let value) = step.change, !seen.contains(value) else { continue }
+                unseen = unseen ?? value
+                operation.steps[index].change = .put(unseen!)
+            }
+            return operation
+        }
+    }
+
+    private static func twins(_ operations: [RegisterModel.Operation]) -> [Int?] {
+        var last: [[RegisterModel.Step]: Int] = [:]
+        return operations.enumerated().map { index, operation in
+            guard operation.response == nil, operation.version == nil else { return nil }
+            return last.updateValue(index, forKey: operation.steps)
+        }
     }
 
     mutating func run() -> Result {
@@ -81,6 +114,7 @@ struct RegisterSearch {
 
     /// Tries an operation as the next one.
     private mutating func place(_ index: Int) -> Bool {
+        if let twin = twins[index], !isPlaced(twin) { return false }
         steps += 1
         let operation = operations[index]
         guard let after = operation.apply(to: state) else { return false }
@@ -153,6 +187,10 @@ struct RegisterSearch {
     private mutating func set(_ index: Int, _ isPlaced: Bool) {
         let bit: UInt64 = 1 << UInt64(index % 64)
         if isPlaced { placed[index / 64] |= bit } else { placed[index / 64] &= ~bit }
+    }
+
+    private func isPlaced(_ index: Int) -> Bool {
+        placed[index / 64] & (1 << UInt64(index % 64)) != 0
     }
 
     private mutating func noteBest() {
