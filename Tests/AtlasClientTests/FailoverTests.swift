@@ -143,6 +143,40 @@ import Testing
         }
     }
 
+    /// What was not answered may still take effect where it is: that nothing was changed elsewhere does not settle it.
+    @Test func aRetryThatChangesNothingLeavesTheOutcomeOpen() async throws {
+        let changesNothing: ScriptedServer.Script = { call, session in
+            switch call.body {
+            case .put:
+                var response = WirePutResponse()
+                response.currentVersion = 9
+                session.answer(call.id, .put(response))
+            case .delete:
+                var response = WireDeleteResponse()
+                response.success = true
+                session.answer(call.id, .delete(response))
+            default: break
+            }
+        }
+        let breaks: ScriptedServer.Script = { _, session in session.call.finish(RPCStatus(.unavailable, "going")) }
+        for (first, isOpen) in [(breaks, true), (changesNothing, false)] {
+            try await withServers([first, changesNothing]) { _, client in
+                let failed = await #expect(throws: AtlasError.self) { try await client.put("k", "v", if: .version(3)) }
+                #expect(failed?.code == .conditionFailed)
+                #expect(failed?.currentVersion == 9)
+                #expect(failed?.outcomeUnknown == isOpen)
+            }
+            try await withServers([first, changesNothing]) { _, client in
+                do {
+                    let deleted = try await client.delete("k")
+                    #expect(!isOpen && !deleted.existed)
+                } catch let error as AtlasError {
+                    #expect(isOpen && error.outcomeUnknown)
+                }
+            }
+        }
+    }
+
     /// A scan goes on elsewhere, behind the last page and at the same snapshot.
     @Test func scansGoOnElsewhere() async throws {
         let page: @Sendable (String) -> WireScanResponse = { key in

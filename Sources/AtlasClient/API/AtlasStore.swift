@@ -10,7 +10,8 @@
 ///
 /// Everything fails with ``AtlasError``. A condition that does not hold is an error too
 /// (``AtlasError/Code-swift.struct/conditionFailed``, which carries the version that the key has), so that it cannot be
-/// overlooked; nothing has changed then.
+/// overlooked; nothing has changed then, unless the error says that an earlier attempt of the same call was not answered
+/// and may still take effect (``AtlasError/outcomeUnknown``).
 ///
 /// A task that is cancelled stops waiting. Whether a write that was under way takes effect is open then, as it is after
 /// a deadline (``AtlasError/outcomeUnknown``); the same write with the same ``RequestID`` settles it.

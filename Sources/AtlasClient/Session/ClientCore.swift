@@ -52,11 +52,13 @@ final class ClientCore: Sendable {
 
 extension ClientCore {
     /// Makes a call, as often as the policy allows.
+    /// - Returns: the answer, and whether an earlier attempt at a write may still be on its way: what has been answered
+    ///   then is all that will happen only if it left a trace by which the earlier attempt is recognised.
     func call(
         _ body: WireSessionCall.Body,
         timeout: Duration?,
         sentMinVersion: Version = 0
-    ) async throws(AtlasError) -> WireSessionAnswer.Body {
+    ) async throws(AtlasError) -> (answer: WireSessionAnswer.Body, hasOpenAttempt: Bool) {
         let timeout = timeout ?? configuration.timeout
         guard timeout > .zero else { throw AtlasError(.deadlineExceeded, "the call's timeout is \(timeout)") }
         let deadline = NIODeadline.now() + TimeAmount(timeout)
@@ -69,7 +71,7 @@ extension ClientCore {
             let result =
                 configuration.usesSession
                 ? await attempt(body, on: lane, patience) : await attemptAlone(body, on: lane, patience)
-            guard case .failure(let error) = result else { return try result.get() }
+            guard case .failure(let error) = result else { return (try result.get(), outcomeUnknown) }
             noteFailure(error, on: lane, lasted: .now() - began, sentMinVersion: sentMinVersion)
             outcomeUnknown = outcomeUnknown || error.outcomeUnknown
             let isImpatience = error.code == .deadlineExceeded && patience < deadline

@@ -548,7 +548,9 @@ package nonisolated struct Atlas_PutRequest: Sendable {
 
   package var writeLevel: Atlas_WriteLevel = .unspecified
 
-  /// Names the write, so that a retry takes effect once: the 16 bytes of a UUIDv7. Empty: a retry is another write.
+  /// Names the write, so that a retry takes effect once: the 16 bytes of a UUIDv7. Empty: a retry is another write. A retry
+  /// that is answered with success settles the outcome. One that is told that nothing was changed (a condition failed,
+  /// there was nothing to delete) leaves no trace: an earlier attempt that was not answered may still take effect.
   package var requestID: Data = Data()
 
   /// Ask for `PutResponse.previous`.

@@ -27,7 +27,7 @@ enum Answer {
         _ encoding: EncodingOptions,
         id: RequestID
     ) -> any Error {
-        if error.code == .conditionFailed {
+        if error.code == .conditionFailed, !error.outcomeUnknown {
             var fields: [(String, JSON)] = [
                 ("success", .bool(false)), ("code", .string(error.code.description)), ("error", .string(error.message)),
                 ("current_version", .version(error.currentVersion)),

@@ -22,6 +22,8 @@ KEYS = [f"{PREFIX}{number}" for number in range(6)]
 CALL_SECONDS = 2.0
 # For how long a write whose outcome is unknown is asked again, with the same request id.
 SETTLE_SECONDS = 20.0
+# After so long nothing comes of an attempt that was not answered: its node may have been paused, and it had its deadline.
+LATE_SECONDS = 12.0
 # Of the writes with an unknown outcome so many are given up at once, as by a client that crashes. Not those that
 # delete: whatever is missing later might be missing because of them.
 FORGET_SHARE = 0.3
@@ -137,13 +139,28 @@ class TortureClient:
         operation.outcome = Outcome.DONE
         return answer
 
-    def _settle(self, operation: Operation, call: Callable[[Client], object]) -> tuple[object | None, int]:
-        """A write, asked again until its outcome is known. Returns the answer and the number of attempts."""
+    def _settle(
+        self, operation: Operation, call: Callable[[Client], object], changes: Callable[[object], bool]
+    ) -> tuple[object | None, int]:
+        """A write, asked again until its outcome is known. Returns the answer and the number of attempts.
+
+        An answer that nothing was changed leaves no trace: it is final once no earlier attempt can come through.
+        """
         may_have_effect = False
+        open_until = 0.0
         for attempt in itertools.count(1):
             if (answer := self._call(operation, call)) is not None:
-                return answer, attempt
-            may_have_effect = may_have_effect or operation.outcome == Outcome.UNKNOWN
+                if changes(answer) or time.monotonic() > open_until:
+                    return answer, attempt
+                while time.monotonic() <= open_until and not self._abandoned:
+                    time.sleep(0.1)
+                operation.outcome = Outcome.UNKNOWN
+                if self._abandoned:
+                    break
+                continue
+            if operation.outcome == Outcome.UNKNOWN:
+                may_have_effect = True
+                open_until = time.monotonic() + LATE_SECONDS
             if operation.outcome == Outcome.REFUSED and not may_have_effect and self.chance.random() < 0.5:
                 return None, attempt
             forgets = None not in operation.effects.values() and self.chance.random() < FORGET_SHARE
@@ -183,10 +200,16 @@ class TortureClient:
             options["write_level"] = pb.WRITE_LEVEL_GLOBAL
         if value is None:
             request: object = pb.DeleteRequest(key=key.encode(), **options)
-            answer, attempts = self._settle(operation, lambda to: to.stub.Delete(request, timeout=CALL_SECONDS))
+            answer, attempts = self._settle(
+                operation,
+                lambda to: to.stub.Delete(request, timeout=CALL_SECONDS),
+                lambda answer: answer.success and answer.existed,
+            )
         else:
             request = pb.PutRequest(key=key.encode(), value=value.encode(), **options)
-            answer, attempts = self._settle(operation, lambda to: to.stub.Put(request, timeout=CALL_SECONDS))
+            answer, attempts = self._settle(
+                operation, lambda to: to.stub.Put(request, timeout=CALL_SECONDS), lambda answer: answer.success
+            )
         if answer is None:
             return
         if not answer.success:
@@ -222,7 +245,12 @@ class TortureClient:
                 operation.effects[key] = value = self._value()
                 operations.append(put_op(key.encode(), value.encode(), **condition))
         request = pb.BatchRequest(operations=operations, request_id=request_id())
-        answer, _ = self._settle(operation, lambda to: to.stub.Batch(request, timeout=CALL_SECONDS))
+
+        def changes(answer: object) -> bool:
+            pairs = zip(operation.effects.values(), answer.results, strict=False)
+            return answer.success and any(value is not None or result.found for value, result in pairs)
+
+        answer, _ = self._settle(operation, lambda to: to.stub.Batch(request, timeout=CALL_SECONDS), changes)
         if answer is None:
             return
         self._require(len(answer.results) == len(operations), operation, answer)
