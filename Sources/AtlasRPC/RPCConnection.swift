@@ -27,6 +27,8 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     /// What a stream's window is kept at. Ours holds once the peer has acknowledged the settings that announce it; until
     /// then both sides count from HTTP/2's default.
     private(set) var streamWindowBytes: Int
+    /// What the connection's window is kept at.
+    private var windowBytes: Int
 
     // Outbound.
     /// Bytes that calls have handed over and that have not left HTTP/2.
@@ -62,6 +64,7 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     init(loop: RPCLoop) {
         self.loop = loop
         streamWindowBytes = min(HTTP2Configuration.defaultWindowBytes, loop.limits.streamWindowBytes)
+        windowBytes = loop.limits.connectionWindowBytes
         coalescer = WriteCoalescer(loop: loop)
     }
 
@@ -221,17 +224,28 @@ extension RPCConnection {
 // MARK: - Inbound window
 
 extension RPCConnection {
+    func widenWindow(to bytes: Int) {
+        guard bytes > windowBytes else { return }
+        let growth = bytes - windowBytes
+        windowBytes = bytes
+        openWindow(by: growth)
+    }
+
+    private func openWindow(by bytes: Int) {
+        inboundWindow += bytes
+        unsentWindow += bytes
+        write(HTTP2Frame(streamID: .rootStream, payload: .windowUpdate(windowSizeIncrement: bytes)))
+        setNeedsFlush()
+    }
+
     /// Opens the connection's window again once half of it is used. What paused handlers have not taken stays charged.
     func replenishWindow() {
-        let target = loop.limits.connectionWindowBytes
+        let target = windowBytes
         guard !isClosed, inboundWindow <= target / 2 else { return }
         let held = streams.values.reduce(0) { $0 + $1.heldBytes }
         let available = inboundWindow + held
         guard available <= target / 2 else { return }
-        inboundWindow += target - available
-        unsentWindow += target - available
-        write(HTTP2Frame(streamID: .rootStream, payload: .windowUpdate(windowSizeIncrement: target - available)))
-        setNeedsFlush()
+        openWindow(by: target - available)
     }
 }
 

@@ -37,6 +37,8 @@ package class RPCStream: @unchecked Sendable {
     var inboundWindow = 0
     /// What of that has not left HTTP/2.
     var unsentWindow = 0
+    /// What the window is kept at, if that is more than the connection keeps those of all streams at.
+    private var windowBytes = 0
 
     // Outbound.
     /// Messages of this turn, not yet handed to HTTP/2.
@@ -118,6 +120,17 @@ extension RPCStream {
         connection?.replenishWindow()
     }
 
+    /// Lets the peer send more at a time on this stream, and on its connection: over a distance, a window is what a round trip
+    /// carries. Only for peers that are known, and whose messages are taken as they come.
+    package func widenWindow(to bytes: Int) {
+        eventLoop.assertInEventLoop()
+        guard let connection, isOpen, bytes > max(windowBytes, connection.streamWindowBytes) else { return }
+        let growth = bytes - max(windowBytes, connection.streamWindowBytes)
+        windowBytes = bytes
+        connection.widenWindow(to: bytes)
+        openWindow(by: growth)
+    }
+
     func receive(_ data: ByteBuffer, endStream: Bool) {
         loop.statistics.bytesReceived &+= UInt64(data.readableBytes)
         guard isOpen else { return }
@@ -190,12 +203,16 @@ extension RPCStream {
     /// consumed (a message may be larger than the window); what a paused handler has not taken does not.
     func replenishWindow() {
         guard isOpen, !receivedEnd, let connection else { return }
-        let target = connection.streamWindowBytes
+        let target = max(windowBytes, connection.streamWindowBytes)
         let available = inboundWindow + heldBytes
         guard available <= target / 2 else { return }
-        inboundWindow += target - available
-        unsentWindow += target - available
-        connection.write(HTTP2Frame(streamID: id, payload: .windowUpdate(windowSizeIncrement: target - available)))
+        openWindow(by: target - available)
+    }
+
+    private func openWindow(by bytes: Int) {
+        inboundWindow += bytes
+        unsentWindow += bytes
+        connection?.write(HTTP2Frame(streamID: id, payload: .windowUpdate(windowSizeIncrement: bytes)))
     }
 
     /// HTTP/2's word about the window; it does not know of updates that wait for the socket to take more.

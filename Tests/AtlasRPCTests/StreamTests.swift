@@ -141,6 +141,48 @@ import Testing
         }
     }
 
+    /// A handler may let the client send more on its stream; others on the same connection get what they always get.
+    @Test func aWiderWindowIsForOneStream() async throws {
+        let wide = TestServer.wideWindowBytes
+        let size = 100_000
+        var configuration = RPCServerConfiguration()
+        configuration.limits.connectionWindowBytes = 3 * size
+        try await TestServer.with(configuration) { server in
+            try await server.withChannel { channel in
+                let call = try await channel.open("/test/WideSink")
+                for _ in 0..<(wide / size + 2) {
+                    try await call.stream.onLoop { stream in _ = stream.send(RPCMessage(repeating: 1, count: size)) }
+                }
+                func received() async -> Int { Int(await server.server.statistics().bytesReceived) }
+                try await eventually("the wide window is used up") { await received() > wide - size }
+                try await Task.sleep(for: .milliseconds(50))
+                #expect(await received() <= wide)
+                try await call.stream.onLoop { $0.halfClose() }
+                server.log.add("sink: go")
+                let (messages, status) = await call.events.collect()
+                #expect(messages.map(text) == ["\((wide / size + 2) * size)"])
+                #expect(status == .ok)
+            }
+        }
+    }
+
+    @Test func anOrdinaryStreamGainsNothingFromAWideOne() async throws {
+        let limits = RPCLimits()
+        try await TestServer.with { server in
+            try await server.withChannel { channel in
+                let wide = try await channel.open("/test/WideSink") { $0.send(RPCMessage("x")) }
+                try await eventually("it is open") { await server.server.statistics().streamsOpen == 1 }
+                let call = try await channel.open("/test/Sink") { $0.send(RPCMessage(repeating: 1, count: 400_000)) }
+                func received() async -> Int { Int(await server.server.statistics().bytesReceived) }
+                try await eventually("the window is used up") { await received() > limits.streamWindowBytes / 2 }
+                try await Task.sleep(for: .milliseconds(50))
+                #expect(await received() <= limits.streamWindowBytes + 100)
+                try await call.stream.onLoop { $0.cancel() }
+                try await wide.stream.onLoop { $0.cancel() }
+            }
+        }
+    }
+
     /// The server ends the call while the client has not: the client hears of it at once and its stream is gone.
     @Test func serverEndsEarly() async throws {
         try await TestServer.with { server in

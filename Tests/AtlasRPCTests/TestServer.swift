@@ -57,6 +57,9 @@ struct TestServer {
         await channel.close()
     }
 
+    /// Of the method that lets the client send more at a time.
+    static let wideWindowBytes = 700_000
+
     static func methods(_ log: EventLog) -> [RPCMethod] {
         [
             .unary("/test/Echo") { call, message in call.respond(RPCMessage(message)) },
@@ -93,6 +96,10 @@ struct TestServer {
             .streaming("/test/Collect") { CollectStream($0) },
             .streaming("/test/Source") { SourceStream($0, log) },
             .streaming("/test/Sink") { SinkStream($0, log) },
+            .streaming("/test/WideSink") { call in
+                call.widenWindow(to: wideWindowBytes)
+                return SinkStream(call, log)
+            },
             .streaming("/test/Early") { call in
                 call.finish(RPCStatus(.aborted, "not today"))
                 return SinkStream(call, log)

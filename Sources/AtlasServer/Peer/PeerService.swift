@@ -50,6 +50,8 @@ final class PeerInbound: RPCStreamHandler {
     private let number = PeerInbound.count.add(1, ordering: .relaxed).newValue
 
     private static let count = Atomic<Int>(0)
+    /// What is under way on a link at most: with 212 ms from Tokyo to Ireland, 38 MB/s. Others than nodes get less.
+    private static let windowBytes = 8 << 20
 
     init(_ call: RPCServerCall, node: Node) {
         self.call = call
@@ -79,6 +81,7 @@ final class PeerInbound: RPCStreamHandler {
         do throws(PeerRefusal) {
             let own = try peers.admit(hello)
             sender = (NodeID(name: hello.nodeName), hello)
+            call.widenWindow(to: Self.windowBytes)
             call.send(RPCMessage(bytes: own.encoded()))
             peers.noteInbound(number) { [call] in
                 call.eventLoop.execute { call.finish(RPCStatus(.unavailable, "the node shuts down")) }
