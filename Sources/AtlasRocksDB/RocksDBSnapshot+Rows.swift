@@ -18,11 +18,17 @@ extension RocksDBSnapshot {
         while let key = source.nextKey {
             if bytes > bytesMax { return (rows, false) }
             let row = try source.take(key)
-            bytes += key.bytes.count + (row.newest?.value.count ?? 0) + 64
-            bytes += row.history.reduce(0) { $0 + $1.record.value.count + 64 }
+            bytes += row.bytesEstimate
             rows.append(row)
         }
         return (rows, true)
+    }
+}
+
+extension SnapshotRow {
+    /// What the row takes in memory and in a message, about.
+    package var bytesEstimate: Int {
+        history.reduce(key.bytes.count + (newest?.value.count ?? 0) + 64) { $0 + $1.record.value.count + 64 }
     }
 }
 

@@ -65,7 +65,7 @@ final class Maintenance: Sendable {
             }
         }
         let fill = loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.ballastInterval) { [self] _ in
-            shard.transfers.expire()
+            shard.transfers.sender.expire()
             inBackground("ballast") { $0.fillBallast() }
         }
         tasks.withLockedValue { $0 = [check, collect, fill] }

@@ -99,8 +99,8 @@ extension Shard {
     // MARK: - Snapshots
 
     private func readSnapshot(_ request: SnapshotRequest, for receiver: NodeID, bytesMax: Int) {
-        transfers.read(request, known: core.replica(request.tablet), bytesMax: bytesMax) { [self] part in
-            submit(.event(.snapshotRead(request, for: receiver, part)))
+        transfers.sender.read(request, known: core.replica(request.tablet), bytesMax: bytesMax) { [weak self] part in
+            self?.submit(.event(.snapshotRead(request, for: receiver, part)))
         }
     }
 
