@@ -85,6 +85,14 @@ import Testing
         #expect(kind.allowed == "a size from 4KiB to 16KiB, a multiple of 4KiB")
     }
 
+    @Test func sizesThatMayBeZero() throws {
+        let kind = ValueKind<Int>.size(4096...16384, zero: "no limit")
+        #expect(try kind.parse("0") == 0)
+        #expect(kind.allowed == "a size from 4KiB to 16KiB, or 0 for no limit")
+        for text in ["1", "4095", "16385"] { #expect(throws: InvalidValue.self) { try kind.parse(text) } }
+        #expect(throws: InvalidValue.self) { try ValueKind<Int>.size(4096...16384).parse("0") }
+    }
+
     @Test func zeroWhereItHasAMeaning() throws {
         let kind = ValueKind<Duration>.duration(.seconds(1) ... .seconds(9), zero: "no limit")
         #expect(try kind.parse("0s") == .zero)

@@ -10,75 +10,79 @@ import Testing
     }
 
     /// Parts end at the keys 1, 2, 3 and so on.
-    private func fill(_ window: inout SnapshotWindow, last: Int = 200, leavesAt: UInt64 = 0) -> [Int] {
+    private func fill(_ window: inout SnapshotWindow, last: Int = 200) -> [Int] {
         var sent: [Int] = []
         while window.hasRoom {
             let part = window.next.map { Int($0.bytes[0]) } ?? 0
             sent.append(part)
-            window.send(through: key(part + 1), isLast: part == last, leavesAt: leavesAt)
+            window.send(through: key(part + 1), isLast: part == last)
         }
         return sent
     }
 
     @Test func eachPartThatHasComeLetsOneMoreGoAhead() {
         var window = SnapshotWindow()
-        window.ask(after: nil, now: 1)
+        window.ask(after: nil)
         #expect(fill(&window) == [0])
-        window.ask(after: key(1), now: 1)
+        window.ask(after: key(1))
         #expect(fill(&window) == [1, 2])
-        window.ask(after: key(2), now: 1)
+        window.ask(after: key(2))
         #expect(fill(&window) == [3, 4])
         // A question may be lost, for the next one says as much.
-        window.ask(after: key(5), now: 1)
+        window.ask(after: key(5))
         #expect(fill(&window).count == 6)
         for part in 6...60 {
-            window.ask(after: key(part), now: 1)
+            window.ask(after: key(part))
             _ = fill(&window)
         }
-        #expect(window.partsMax == 16)
+        #expect(window.partsMax == SnapshotWindow.partsLimit)
     }
 
     @Test func whatIsAskedForAgainIsSentAgainAndSlower() {
         var window = SnapshotWindow()
-        window.ask(after: nil, now: 1)
+        window.ask(after: nil)
         _ = fill(&window)
         for part in 1...4 {
-            window.ask(after: key(part), now: 1)
+            window.ask(after: key(part))
             _ = fill(&window)
         }
         #expect(window.partsMax == 5)
-        window.ask(after: key(4), now: 1)
+        window.ask(after: key(4))
         #expect(fill(&window) == [4, 5])
-        // Of what has not left yet there is no need for another copy.
-        window.ask(after: key(5), now: 1)
-        _ = fill(&window, leavesAt: 9)
-        window.ask(after: key(6), now: 2)
-        _ = fill(&window, leavesAt: 9)
-        window.ask(after: key(7), now: 2)
-        let before = window
-        window.ask(after: key(7), now: 2)
-        #expect(window.next == before.next && window.partsMax == before.partsMax)
+    }
+
+    /// What waits for its turn is not lost: to ask for it again changes nothing.
+    @Test func whatHasNotBeenSentMayBeAskedForAgain() {
+        var window = SnapshotWindow()
+        window.ask(after: nil)
+        _ = fill(&window)
+        window.ask(after: key(1))
+        #expect(window.partsMax == 2 && window.isAwaited)
+        window.ask(after: key(1))
+        #expect(window.partsMax == 2 && window.isAwaited)
+        #expect(fill(&window) == [1, 2])
+        #expect(!window.isAwaited)
     }
 
     /// A receiver that begins anew gets everything anew.
     @Test func theBeginningMayBeAskedForAgain() {
         var window = SnapshotWindow()
-        window.ask(after: nil, now: 1)
+        window.ask(after: nil)
         _ = fill(&window)
-        window.ask(after: key(1), now: 1)
+        window.ask(after: key(1))
         _ = fill(&window)
-        window.ask(after: nil, now: 1)
+        window.ask(after: nil)
         #expect(fill(&window) == [0, 1])
     }
 
     @Test func nothingGoesBeyondTheLastPart() {
         var window = SnapshotWindow()
-        window.ask(after: nil, now: 1)
+        window.ask(after: nil)
         _ = fill(&window, last: 2)
-        window.ask(after: key(1), now: 1)
+        window.ask(after: key(1))
         #expect(fill(&window, last: 2) == [1, 2])
         #expect(!window.isDone)
-        window.ask(after: key(2), now: 1)
+        window.ask(after: key(2))
         #expect(fill(&window, last: 2).isEmpty)
         #expect(window.isDone)
     }

@@ -68,6 +68,8 @@ package struct TransportConfig: Hashable, Sendable {
     package var maxConnectionIdle = Duration.seconds(15 * 60)
     package var maxConnectionAge = Duration.seconds(30 * 60)
     package var routes: [PeerRoute] = []
+    /// Bytes per second; 0 is no limit.
+    package var snapshotRate = 64 << 20
 
     package init() {}
 }

@@ -284,6 +284,16 @@ extension Setting {
             "Addresses of cluster.nodes that this node reaches through others, such as a relay or a gateway.",
             details: "In the environment and in flags, the list is written in brackets on one line."
         ),
+        Setting(
+            "transport.snapshot_rate",
+            \.node.transport.snapshotRate,
+            .size((64 << 10)...(1 << 40), zero: "no limit"),
+            "How many bytes a second this node sends in snapshots, to all nodes together.",
+            details: """
+                A node that is new, has lost its disk or was away for long gets its tablets as snapshots. They have \
+                connections of their own; the rate keeps them from filling the line that these share with all else.
+                """
+        ),
     ]
 
     private static let consensus: [Setting] = [

@@ -25,15 +25,18 @@ extension ValueKind where Value == Int {
     }
 
     /// A number of bytes.
-    static func size(_ range: ClosedRange<Int>, multipleOf unit: Int = 1) -> Self {
+    /// - Parameter zero: what 0 means, if it is allowed beyond the range.
+    static func size(_ range: ClosedRange<Int>, multipleOf unit: Int = 1, zero: String? = nil) -> Self {
         let bounds = "\(ByteSize.format(range.lowerBound)) to \(ByteSize.format(range.upperBound))"
         let multiple = unit == 1 ? "" : ", a multiple of \(ByteSize.format(unit))"
         return Self(
-            allowed: "a size from \(bounds)\(multiple)",
+            allowed: "a size from \(bounds)\(multiple)\(orZero("0", zero))",
             examples: "65536, 64KiB or 64MB",
             format: ByteSize.format
         ) { text in
-            ByteSize.parse(text).flatMap { range.contains($0) && $0 % unit == 0 ? $0 : nil }
+            ByteSize.parse(text).flatMap { size in
+                range.contains(size) && size % unit == 0 || (size == 0 && zero != nil) ? size : nil
+            }
         }
     }
 }

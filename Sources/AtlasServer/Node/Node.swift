@@ -108,6 +108,7 @@ package final class Node: Sendable {
                 peers: peers,
                 pool: pool,
                 loop: loop,
+                snapshotRate: config.node.transport.snapshotRate,
                 logger: logger,
                 onFailure: onFailure
             )

@@ -99,6 +99,7 @@ extension Shard {
     // MARK: - Snapshots
 
     private func readSnapshot(_ request: SnapshotRequest, for receiver: NodeID, bytesMax: Int) {
+        // The sender keeps this for as long as somebody fetches.
         transfers.sender.read(request, known: core.replica(request.tablet), bytesMax: bytesMax) { [weak self] part in
             self?.submit(.event(.snapshotRead(request, for: receiver, part)))
         }

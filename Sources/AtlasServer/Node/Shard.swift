@@ -84,6 +84,7 @@ final class Shard: @unchecked Sendable {
         peers: (any PeerSender)?,
         pool: NIOThreadPool,
         loop: any EventLoop,
+        snapshotRate: Int,
         logger: Logger,
         onFailure: @escaping @Sendable (String) -> Void
     ) {
@@ -93,7 +94,13 @@ final class Shard: @unchecked Sendable {
         self.permits = permits
         self.peers = peers
         self.pool = pool
-        transfers = SnapshotTransfers(store: store, applier: applier, pool: pool)
+        transfers = SnapshotTransfers(
+            store: store,
+            applier: applier,
+            pool: pool,
+            loop: loop,
+            bytesPerSecond: snapshotRate
+        )
         self.loop = loop
         self.logger = logger
         self.onFailure = onFailure

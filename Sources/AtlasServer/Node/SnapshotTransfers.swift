@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import AtlasRocksDB
+internal import NIOCore
 internal import NIOPosix
 
 /// Snapshots of tablets on their way from other nodes into the store, and what leads to other nodes: the effects of the core
@@ -17,11 +18,18 @@ final class SnapshotTransfers: @unchecked Sendable {
     private var announced: [TabletID: TabletConfig] = [:]
     private var installing: [TabletConfig] = []
 
-    init(store: RocksDBStore, applier: Applier<RocksDBStore>, pool: NIOThreadPool) {
+    /// - Parameter bytesPerSecond: for what leads to other nodes; 0 is no limit.
+    init(
+        store: RocksDBStore,
+        applier: Applier<RocksDBStore>,
+        pool: NIOThreadPool,
+        loop: any EventLoop,
+        bytesPerSecond: Int
+    ) {
         self.store = store
         self.applier = applier
         lane = SerialLane(pool)
-        sender = SnapshotSender(store: store, lane: lane)
+        sender = SnapshotSender(store: store, lane: lane, loop: loop, bytesPerSecond: bytesPerSecond)
     }
 
     /// Called by the shard.

@@ -6,33 +6,27 @@ internal import AtlasCore
 /// The sender does not wait for the next question: over a distance it would send one part in a round trip. It goes ahead
 /// by one part more with each part that has come, and by half as many once a part has to be asked for again.
 struct SnapshotWindow {
-    /// A part that has not been asked past.
-    private struct Part {
-        var after: Key?
-        /// When it leaves this node.
-        var leavesAt: UInt64
-    }
-
     /// So many parts may be under way.
     private(set) var partsMax = 1
-    private var underWay: [Part] = []
+    /// Behind which key each part begins that has been sent and not asked past.
+    private var underWay: [Key?] = []
     /// The part to send next begins behind this key; `nil` is the beginning.
     private(set) var next: Key?
     private(set) var isAtEnd = false
 
     /// Four MiB: in a round trip of 212 ms, 19 MB/s.
-    private static let partsLimit = 16
+    static let partsLimit = 16
 
     /// The receiver asks for the part behind a key.
-    mutating func ask(after key: Key?, now: UInt64) {
-        guard let place = underWay.firstIndex(where: { $0.after == key }) else {
+    mutating func ask(after key: Key?) {
+        guard let place = underWay.firstIndex(of: key) else {
             if key == next { widen(by: underWay.count) }
             return restart(after: key)
         }
         if place > 0 {
             widen(by: place)
             underWay.removeFirst(place)
-        } else if underWay[0].leavesAt <= now {
+        } else {
             // It asks again: what was sent is lost, or does not get through so fast.
             partsMax = max(1, partsMax / 2)
             restart(after: key)
@@ -68,8 +62,8 @@ struct SnapshotWindow {
     /// - Parameters:
     ///   - last: its last key.
     ///   - isLast: nothing follows it.
-    mutating func send(through last: Key?, isLast: Bool, leavesAt: UInt64) {
-        underWay.append(Part(after: next, leavesAt: leavesAt))
+    mutating func send(through last: Key?, isLast: Bool) {
+        underWay.append(next)
         next = last
         isAtEnd = isLast
     }
