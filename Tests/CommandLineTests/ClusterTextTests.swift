@@ -179,3 +179,54 @@ struct ClusterTextTests {
         #expect(line.arguments.contains("--insecure") && line.arguments.contains("cluster.survive=region"))
     }
 }
+
+@Suite("What goes between regions")
+struct RegionTrafficTests {
+    /// - Parameter peers: name, region, bytes sent and received.
+    private func report(
+        _ name: String,
+        _ region: Int32,
+        _ peers: [(String, Int32, UInt64, UInt64)]
+    ) -> Atlas_StatsResponse {
+        .with {
+            $0.node.nodeID = name
+            $0.node.regionID = region
+            $0.peers = peers.map { name, region, sent, received in
+                .with {
+                    $0.nodeID = name
+                    $0.regionID = region
+                    $0.sentBytes = sent
+                    $0.sentMessages = sent / 10
+                    $0.receivedBytes = received
+                    $0.receivedMessages = received / 10
+                }
+            }
+        }
+    }
+
+    private func bytes(_ reports: [Atlas_StatsResponse]) -> [[UInt64]] {
+        RegionTraffic(reports).amounts.sorted { $0.key < $1.key }
+            .map { [UInt64($0.key.from), UInt64($0.key.to), $0.value.bytes] }
+    }
+
+    @Test("Each byte counts once, by what its sender says or else its receiver")
+    func sums() {
+        let first = report("a", 1, [("b", 1, 100, 200), ("c", 2, 300, 400)])
+        let second = report("b", 1, [("a", 1, 210, 90), ("c", 2, 500, 600)])
+        let third = report("c", 2, [("a", 1, 410, 290), ("b", 1, 610, 490)])
+        #expect(bytes([first]) == [[1, 1, 300], [1, 2, 300], [2, 1, 400]])
+        #expect(bytes([first, second]) == [[1, 1, 310], [1, 2, 800], [2, 1, 1_000]])
+        #expect(bytes([first, second, third]) == [[1, 1, 310], [1, 2, 800], [2, 1, 1_020]])
+    }
+
+    @Test("A line for each region")
+    func table() {
+        let traffic = RegionTraffic([report("a", 1, [("c", 2, 20_000, 0)])])
+        let lines = traffic.table.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
+        #expect(lines.count == 3)
+        #expect(lines[0] == "SENT BY REGION TO 1 TO 2")
+        #expect(lines[1].hasPrefix("1 - ") && lines[1].hasSuffix("(2,000)"))
+        #expect(lines[2] == "2 - -")
+        #expect(RegionTraffic([]).table.isEmpty)
+    }
+}

@@ -179,11 +179,52 @@ package nonisolated struct Atlas_StatsResponse: @unchecked Sendable {
     set {_uniqueStorage()._tablets = newValue}
   }
 
+  /// What has gone between this node and each of the others.
+  package var peers: [Atlas_PeerStats] {
+    get {_storage._peers}
+    set {_uniqueStorage()._peers = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// Bytes are those of messages and their frames, without what HTTP/2 and TCP add.
+package nonisolated struct Atlas_PeerStats: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodeID: String = String()
+
+  package var regionID: Int32 = 0
+
+  package var sentBytes: UInt64 = 0
+
+  package var sentMessages: UInt64 = 0
+
+  package var receivedBytes: UInt64 = 0
+
+  package var receivedMessages: UInt64 = 0
+
+  /// Not sent, because there was no link or too much was waiting. What matters is said again.
+  package var droppedMessages: UInt64 = 0
+
+  /// Waits to be sent now.
+  package var queuedBytes: UInt64 = 0
+
+  /// Of `sent_bytes` those of snapshots.
+  package var sentSnapshotBytes: UInt64 = 0
+
+  /// How often this node has set up a link to the other one.
+  package var linksTotal: UInt64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
 }
 
 /// Of one kind, however it arrived (a call of its own or a session).
@@ -907,7 +948,7 @@ nonisolated extension Atlas_StatsRequest: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}cluster\0\u{1}version\0\u{3}started_at\0\u{3}uptime_ms\0\u{1}operations\0\u{1}storage\0\u{1}log\0\u{1}rpc\0\u{1}memory\0\u{1}tablets\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}cluster\0\u{1}version\0\u{3}started_at\0\u{3}uptime_ms\0\u{1}operations\0\u{1}storage\0\u{1}log\0\u{1}rpc\0\u{1}memory\0\u{1}tablets\0\u{2}\u{2}peers\0")
 
   fileprivate class _StorageClass {
     var _node: Atlas_NodeInfo? = nil
@@ -921,6 +962,7 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
     var _rpc: Atlas_RPCStats? = nil
     var _memory: Atlas_MemoryStats? = nil
     var _tablets: [Atlas_TabletStats] = []
+    var _peers: [Atlas_PeerStats] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -942,6 +984,7 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
       _rpc = source._rpc
       _memory = source._memory
       _tablets = source._tablets
+      _peers = source._peers
     }
   }
 
@@ -971,6 +1014,7 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._rpc) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._memory) }()
         case 11: try { try decoder.decodeRepeatedMessageField(value: &_storage._tablets) }()
+        case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._peers) }()
         default: break
         }
       }
@@ -1016,6 +1060,9 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
       if !_storage._tablets.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._tablets, fieldNumber: 11)
       }
+      if !_storage._peers.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._peers, fieldNumber: 13)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -1036,10 +1083,86 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._rpc != rhs_storage._rpc {return false}
         if _storage._memory != rhs_storage._memory {return false}
         if _storage._tablets != rhs_storage._tablets {return false}
+        if _storage._peers != rhs_storage._peers {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_PeerStats: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".PeerStats"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{3}region_id\0\u{3}sent_bytes\0\u{3}sent_messages\0\u{3}received_bytes\0\u{3}received_messages\0\u{3}dropped_messages\0\u{3}queued_bytes\0\u{3}sent_snapshot_bytes\0\u{3}links_total\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.nodeID) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.regionID) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sentBytes) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.sentMessages) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.receivedBytes) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.receivedMessages) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.droppedMessages) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.queuedBytes) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.sentSnapshotBytes) }()
+      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.linksTotal) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.nodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.nodeID, fieldNumber: 1)
+    }
+    if self.regionID != 0 {
+      try visitor.visitSingularInt32Field(value: self.regionID, fieldNumber: 2)
+    }
+    if self.sentBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sentBytes, fieldNumber: 3)
+    }
+    if self.sentMessages != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sentMessages, fieldNumber: 4)
+    }
+    if self.receivedBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.receivedBytes, fieldNumber: 5)
+    }
+    if self.receivedMessages != 0 {
+      try visitor.visitSingularUInt64Field(value: self.receivedMessages, fieldNumber: 6)
+    }
+    if self.droppedMessages != 0 {
+      try visitor.visitSingularUInt64Field(value: self.droppedMessages, fieldNumber: 7)
+    }
+    if self.queuedBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.queuedBytes, fieldNumber: 8)
+    }
+    if self.sentSnapshotBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sentSnapshotBytes, fieldNumber: 9)
+    }
+    if self.linksTotal != 0 {
+      try visitor.visitSingularUInt64Field(value: self.linksTotal, fieldNumber: 10)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_PeerStats, rhs: Atlas_PeerStats) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.regionID != rhs.regionID {return false}
+    if lhs.sentBytes != rhs.sentBytes {return false}
+    if lhs.sentMessages != rhs.sentMessages {return false}
+    if lhs.receivedBytes != rhs.receivedBytes {return false}
+    if lhs.receivedMessages != rhs.receivedMessages {return false}
+    if lhs.droppedMessages != rhs.droppedMessages {return false}
+    if lhs.queuedBytes != rhs.queuedBytes {return false}
+    if lhs.sentSnapshotBytes != rhs.sentSnapshotBytes {return false}
+    if lhs.linksTotal != rhs.linksTotal {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -31,13 +31,15 @@ final class PeerLink: @unchecked Sendable {
     private let logger: Logger
     private var state = State.idle
     private var queue = CircularBuffer<ByteBuffer>()
-    private var queuedBytes = 0
+    private var queuedBytes = 0 {
+        didSet { counters.noteQueue(lane, bytes: queuedBytes) }
+    }
     /// How much of the first message has been sent, if that takes several frames.
     private var offset = 0
     private var failures = 0
     private var lastComplaint = ""
     private var isClosed = false
-    private(set) var statistics = Statistics()
+    private let counters: PeerCounters
 
     /// What is allowed to wait for a slow node; more is dropped.
     static let queueBytesMax = 64 << 20
@@ -49,23 +51,18 @@ final class PeerLink: @unchecked Sendable {
     private static let keepAliveTimeout = TimeAmount.seconds(3)
     private static let path = "/atlas.Peer/Link"
 
-    struct Statistics {
-        var sentMessages: UInt64 = 0
-        var sentBytes: UInt64 = 0
-        var droppedMessages: UInt64 = 0
-        var connections: UInt64 = 0
-    }
-
     init(
         to member: ClusterMember,
         via address: HostPort,
         lane: Lane,
+        counters: PeerCounters,
         hello: @escaping @Sendable (_ receiverName: String) -> PeerHello?,
         loop: any EventLoop,
         logger: Logger
     ) {
         self.member = member
         self.lane = lane
+        self.counters = counters
         self.hello = hello
         self.loop = loop
         self.logger = logger
@@ -88,8 +85,7 @@ final class PeerLink: @unchecked Sendable {
         guard !isClosed else { return }
         open()
         guard queuedBytes < Self.queueBytesMax, !isWaiting else {
-            statistics.droppedMessages += 1
-            return
+            return counters.noteDropped(messages: 1)
         }
         queue.append(message)
         queuedBytes += message.readableBytes
@@ -118,8 +114,7 @@ final class PeerLink: @unchecked Sendable {
             let count = queue.count
             let frame = PeerFrames.next(of: &queue, splitAt: &offset)
             queuedBytes -= min(queuedBytes, frame.count)
-            statistics.sentMessages += UInt64(count - queue.count)
-            statistics.sentBytes += UInt64(frame.count)
+            counters.noteSent(lane, messages: count - queue.count, bytes: frame.count)
             stream.send(frame)
         }
         if queue.isEmpty { queuedBytes = 0 }
@@ -158,7 +153,7 @@ extension PeerLink {
         state = .open(stream)
         failures = 0
         lastComplaint = ""
-        statistics.connections += 1
+        counters.noteConnection()
         if lane == .consensus { logger.info("linked", metadata: ["node": "\(member.name)"]) }
         flush()
     }
@@ -172,7 +167,7 @@ extension PeerLink {
             lastComplaint = status.message
             logger.error("refused by a node", metadata: ["node": "\(member.name)", "reason": "\(status.message)"])
         }
-        statistics.droppedMessages += UInt64(queue.count)
+        counters.noteDropped(messages: queue.count)
         queue.removeAll()
         queuedBytes = 0
         offset = 0

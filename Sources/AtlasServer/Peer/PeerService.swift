@@ -45,7 +45,7 @@ package struct PeerService: Sendable {
 final class PeerInbound: RPCStreamHandler {
     private let call: RPCServerCall
     private let node: Node
-    private var sender: (id: NodeID, hello: PeerHello)?
+    private var sender: (id: NodeID, hello: PeerHello, counters: PeerCounters)?
     private var reader = PeerFrameReader()
     private let number = PeerInbound.count.add(1, ordering: .relaxed).newValue
 
@@ -62,6 +62,7 @@ final class PeerInbound: RPCStreamHandler {
         do throws(CodecError) {
             if let sender {
                 let messages = try reader.read(message)
+                sender.counters.noteReceived(messages: messages.count, bytes: message.readableBytes)
                 node.receive(messages, from: sender.id, incarnation: sender.hello.incarnation)
             } else {
                 greet(try PeerHello(decoding: Array(message.readableBytesView)))
@@ -80,7 +81,8 @@ final class PeerInbound: RPCStreamHandler {
         }
         do throws(PeerRefusal) {
             let own = try peers.admit(hello)
-            sender = (NodeID(name: hello.nodeName), hello)
+            let id = NodeID(name: hello.nodeName)
+            sender = (id, hello, peers.traffic[id])
             call.widenWindow(to: Self.windowBytes)
             call.send(RPCMessage(bytes: own.encoded()))
             peers.noteInbound(number) { [call] in

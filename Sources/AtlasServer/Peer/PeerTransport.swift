@@ -28,6 +28,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     private var isClosed = false
     /// Ends the links of other nodes to this one, by number.
     private let inbound = NIOLockedValueBox<[Int: @Sendable () -> Void]>([:])
+    let traffic = PeerTraffic()
 
     init(
         _ config: AtlasConfiguration,
@@ -169,6 +170,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
                 to: member,
                 via: address(of: member),
                 lane: lane,
+                counters: traffic[receiver],
                 hello: { [weak self] in self?.hello(to: $0) },
                 loop: loop,
                 logger: logger

@@ -187,6 +187,7 @@ extension AdminService {
             $0.rpc = rpc(counted.rpc, sessions: counted.sessions)
             $0.memory = .init(ProcessMemory.current())
             $0.tablets = tablets()
+            $0.peers = peers()
         }
     }
 
@@ -284,6 +285,25 @@ extension AdminService {
             $0.sentBytes = statistics.bytesSent
             $0.connectionsRefused = statistics.connectionsRefused
             $0.streamsRefused = statistics.ended(.resourceExhausted)
+        }
+    }
+
+    private func peers() -> [Atlas_PeerStats] {
+        guard let transport = node.peers else { return [] }
+        return transport.others.map { member in
+            let counters = transport.traffic[member.id]
+            return .with {
+                $0.nodeID = member.name
+                $0.regionID = member.region.rawValue
+                $0.sentBytes = counters.sentBytes
+                $0.sentMessages = counters.sentMessages
+                $0.receivedBytes = counters.receivedBytes
+                $0.receivedMessages = counters.receivedMessages
+                $0.droppedMessages = counters.droppedMessages
+                $0.queuedBytes = UInt64(counters.queuedBytes)
+                $0.sentSnapshotBytes = counters.sentBulkBytes
+                $0.linksTotal = counters.connections
+            }
         }
     }
 

@@ -24,6 +24,8 @@ extension StatusScreen {
             ("storage", storageJSON),
             ("log", logJSON),
             ("rpc", rpcJSON),
+            ("peers", .array(stats.peers.map(\.json))),
+            ("traffic", traffic.json),
             (
                 "memory",
                 .object([

@@ -16,9 +16,15 @@ struct StatusScreen {
         cluster?.survival?.nodes ?? max(0, (stats.cluster.nodes.count - 1) / 2)
     }
 
+    /// Between regions, as far as it has been heard.
+    var traffic: RegionTraffic {
+        RegionTraffic([stats])
+    }
+
     var text: String {
         let parts =
-            [nodeText] + (cluster?.texts ?? []) + [operationsText, cluster == nil ? tabletsText : "", resourcesText]
+            [nodeText] + (cluster?.texts ?? [])
+            + [traffic.table, operationsText, cluster == nil ? tabletsText : "", resourcesText]
         return parts.filter { !$0.isEmpty }.joined(separator: "\n")
     }
 
@@ -79,7 +85,7 @@ struct StatusScreen {
         let storage = stats.storage
         let log = stats.log
         let rpc = stats.rpc
-        return FieldList.render([
+        let fields = [
             (
                 "storage",
                 "~\(Quantity.count(storage.keysEstimate)) keys, ~\(Quantity.count(storage.historyEstimate)) old versions; "
@@ -115,7 +121,23 @@ struct StatusScreen {
                     + "refused \(Quantity.plural(Int(clamping: rpc.connectionsRefused), "connection")), "
                     + Quantity.plural(Int(clamping: rpc.streamsRefused), "stream")
             ),
-        ])
+        ]
+        return FieldList.render(fields + peersText)
+    }
+
+    /// All other nodes together.
+    private var peersText: [(String, String)] {
+        guard !stats.peers.isEmpty else { return [] }
+        func sum(_ value: (Atlas_PeerStats) -> UInt64) -> UInt64 { stats.peers.reduce(0) { $0 &+ value($1) } }
+        return [
+            (
+                "peers",
+                "\(Quantity.bytes(sum(\.receivedBytes))) in, \(Quantity.bytes(sum(\.sentBytes))) out, "
+                    + "\(Quantity.bytes(sum(\.sentSnapshotBytes))) of it snapshots; "
+                    + "\(Quantity.bytes(sum(\.queuedBytes))) waiting, "
+                    + "\(Quantity.plural(Int(clamping: sum(\.droppedMessages)), "message")) dropped"
+            )
+        ]
     }
 
     static func name(_ kind: Atlas_OperationKind) -> String {

@@ -55,6 +55,27 @@ def test_every_node_serves_everything(start_cluster: StartCluster) -> None:
     assert len(identities) == 1
 
 
+def test_traffic_is_counted_for_each_peer(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+
+    def peer(node: Node, other: Node) -> admin_pb2.PeerStats:
+        return next(peer for peer in cluster.client(node).stats().peers if peer.node_id == other.name)
+
+    owner = cluster[cluster.owner(cluster.nodes[0])]
+    first, second = others(cluster, owner)
+    value = b"v" * 10_000
+    for number in range(50):
+        cluster.client(owner).put(b"k%d" % number, value)
+    sent = peer(owner, first)
+    assert sent.sent_bytes > 50 * len(value) and sent.sent_messages > 50 and sent.links_total >= 1
+    until(lambda: peer(first, owner).received_bytes >= sent.sent_bytes, "what was sent is not received")
+    assert peer(first, owner).received_bytes <= peer(owner, first).sent_bytes
+    assert peer(first, owner).received_messages <= peer(owner, first).sent_messages
+    second.kill()
+    until(lambda: peer(owner, second).dropped_messages > 0, "nothing is dropped for a node that is away")
+    assert peer(owner, second).queued_bytes == 0
+
+
 def test_nodes_start_in_any_order(start_cluster: StartCluster) -> None:
     cluster = start_cluster([3], start=False)
     # The one that forms the cluster comes last.
