@@ -94,6 +94,9 @@ extension TabletReplica {
         if ownership != nil || candidacy != nil { stepDown(context: &context) }
         pendingHandoff = nil
         electionDue = .max
+        if promised != .zero, promised.owner != node {
+            context.moves.begin(key, from: promised.owner, because: .takeover)
+        }
         let ballot = Ballot(counter: highestSeen.counter + 1, node: node)
         candidacy = Candidacy(
             ballot: ballot,
@@ -268,6 +271,7 @@ extension TabletReplica {
         guard let candidacy else { return }
         precondition(candidacy.ballot == promised, "the own acceptor promised the own ballot")
         context.mark(.electionWon)
+        context.moves.finish(key, to: candidacy.ballot, at: context.now.wall)
         fresh.formUnion(candidacy.fresh)
         let recovered = recoveredEntries(candidacy, context: &context)
         // The Q1 meets the Q2 that heard of any closed timestamp in a node that merged it before it promised. What is
@@ -287,6 +291,7 @@ extension TabletReplica {
         pendingHandoff = nil
         sentHandoff = nil
         electionDue = .max
+        context.moves.forget(key)
         // A seal that is chosen ends the epoch, applied or not: whatever is left above it was chosen nowhere.
         let recovered = hasChosenSeal ? [] : recovered
         let first = commitPoint.next

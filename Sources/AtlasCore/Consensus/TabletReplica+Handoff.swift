@@ -1,7 +1,12 @@
 /// Moving ownership while the owner is alive (consensus.md section 8).
 extension TabletReplica {
     /// Begins to move ownership to a voter: nothing new is proposed until it has gone, or cannot go.
-    mutating func beginMove(to receiver: NodeID, handle: RequestHandle?, context: inout StepContext) {
+    mutating func beginMove(
+        to receiver: NodeID,
+        handle: RequestHandle?,
+        because cause: OwnershipMove.Cause,
+        context: inout StepContext
+    ) {
         guard let ownership else { return answerMove(handle, .notOwner(presumed: presumedOwner), context: &context) }
         guard receiver != node else {
             if let handle { context.answer(handle, .moved(to: node)) }
@@ -19,6 +24,7 @@ extension TabletReplica {
         // What has come so far is served here: otherwise two regions could take the tablet from each other for ever, and
         // neither would get anything done.
         proposeQueued(context: &context)
+        context.moves.begin(key, from: node, because: cause)
         let wait = 2 * context.liveness.retransmitTimeout(receiver)
         self.ownership!.target = (voter, context.now.monotonic + wait, handle)
         call(by: context.now.monotonic + wait, context: &context)
@@ -48,6 +54,7 @@ extension TabletReplica {
             entries: mutated(.handoffWithoutEntries) ? [] : entries
         )
         context.mark(.handoffSent)
+        context.moves.finish(key, to: handoff.ballot, at: context.now.wall)
         if !entries.isEmpty { context.mark(.handoffWithEntries) }
         self.ownership!.target = nil
         // Ownership is forgotten before the message leaves.
@@ -81,6 +88,7 @@ extension TabletReplica {
         if sent.until <= now || context.liveness.isSuspected(sent.receiver) {
             // Nobody has been heard at that ballot. Phase 1 settles who owns the tablet.
             context.mark(.handoffLost)
+            context.moves.begin(key, from: sent.receiver, because: .takeover)
             sentHandoff = nil
             return startElection(context: &context)
         }
@@ -108,6 +116,7 @@ extension TabletReplica {
             return
         }
         if isNext { learnCommit(through: handoff.commitPoint, ballot: promised, context: &context) }
+        context.moves.begin(key, from: sender, because: .handedOver)
         promise(handoff.ballot, context: &context)
         fresh.formUnion(handoff.fresh)
         context.passClock(handoff.clock)
@@ -121,6 +130,7 @@ extension TabletReplica {
         context.mark(.handoffTaken)
         var recovered = window.run(above: commitPoint, through: handoff.above)
         recovered += handoff.entries.filter { $0.slot > commitPoint && $0.slot > handoff.above }
+        context.moves.finish(key, to: handoff.ballot, at: context.now.wall)
         takeOwnership(handoff.ballot, proposing: recovered, context: &context)
         proposeQueued(context: &context)
     }

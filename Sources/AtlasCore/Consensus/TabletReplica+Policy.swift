@@ -43,7 +43,7 @@ extension TabletReplica {
         if let target = decision.target, let receiver = bestVoter(in: target, context: context) {
             if context.moveBudget.take(now: now) {
                 context.mark(.policyMove)
-                return beginMove(to: receiver, handle: nil, context: &context)
+                return beginMove(to: receiver, handle: nil, because: .policy(decision), context: &context)
             }
             return schedulePolicy(context: &context)
         }
@@ -84,7 +84,7 @@ extension TabletReplica {
         let nearest = regions.contains(region) ? [region] + regions : regions
         for place in nearest {
             guard let receiver = bestVoter(in: place, context: context) else { continue }
-            return beginMove(to: receiver, handle: nil, context: &context)
+            return beginMove(to: receiver, handle: nil, because: .resigned, context: &context)
         }
     }
 

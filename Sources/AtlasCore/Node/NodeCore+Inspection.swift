@@ -9,6 +9,32 @@ package struct ReplicaPosition: Sendable {
     package let owned: Ballot?
 }
 
+/// How far a voter is, as the owner of the tablet knows it.
+package struct FollowerPosition: Sendable {
+    package let node: NodeID
+    /// Of the slots that the owner has proposed it has not acknowledged so many; `nil` before it has said anything.
+    package let missing: UInt64?
+    /// When the oldest of these was proposed; `nil` if none is missing, or if the owner has let go of it.
+    package let since: Timestamp?
+    /// What it lacks is not in the log any more.
+    package let needsSnapshot: Bool
+}
+
+extension TabletReplica {
+    fileprivate var followerPositions: [FollowerPosition]? {
+        guard let ownership else { return nil }
+        return zip(config.voters, ownership.followers).filter { $0.0.node != node }.map { voter, follower in
+            let held = follower.held
+            return FollowerPosition(
+                node: voter.node,
+                missing: held == .zero ? nil : ownership.lastSlot.rawValue - min(held, ownership.lastSlot).rawValue,
+                since: held < ownership.lastSlot ? window[held.next]?.stamp : nil,
+                needsSnapshot: follower.needsSnapshot
+            )
+        }
+    }
+}
+
 /// What tests, status screens and people may look at.
 extension NodeCore {
     package func replica(_ key: TabletKey) -> TabletReplica? {
@@ -48,6 +74,16 @@ extension NodeCore {
     package func settled(_ key: TabletKey) -> Timestamp {
         guard let index = index(of: key) else { return .zero }
         return max(tablets[index].applied.appliedTimestamp, tablets[index].closedTimestamp(context: context))
+    }
+
+    /// How far the other voters of a tablet are; `nil` where this node is not the owner.
+    package func followers(_ key: TabletKey) -> [FollowerPosition]? {
+        index(of: key).flatMap { tablets[$0].followerPositions }
+    }
+
+    /// The changes of owners to this node or away from it, oldest first; only the latest are kept.
+    package var moves: [OwnershipMove] {
+        context.moves.latest
     }
 
     /// Why a tablet's owner is where it is; `nil` where this node is not the owner.

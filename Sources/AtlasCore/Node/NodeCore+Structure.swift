@@ -206,7 +206,7 @@ extension NodeCore {
         }
         switch request.action {
         case .move(let receiver):
-            tablets[index].beginMove(to: receiver, handle: handle, context: &context)
+            tablets[index].beginMove(to: receiver, handle: handle, because: .asked, context: &context)
         case .split(let key):
             guard config.range.contains(key), key > config.range.start else {
                 return context.refuse(handle, .invalid("a tablet splits at a key inside its range, above its start"))

@@ -15,6 +15,7 @@ package struct StepContext: Sendable {
     package private(set) var marks = MarkSet()
     var random: Random
     var moveBudget: MoveBudget
+    var moves = OwnershipMoves()
     var requests = RequestTable()
     /// The last token given out.
     package private(set) var lastToken: LogToken = 0

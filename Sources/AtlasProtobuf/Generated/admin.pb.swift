@@ -179,6 +179,12 @@ package nonisolated struct Atlas_StatsResponse: @unchecked Sendable {
     set {_uniqueStorage()._tablets = newValue}
   }
 
+  /// The changes of owners to this node or away from it, oldest first; only the latest are kept.
+  package var moves: [Atlas_OwnershipMove] {
+    get {_storage._moves}
+    set {_uniqueStorage()._moves = newValue}
+  }
+
   /// What has gone between this node and each of the others.
   package var peers: [Atlas_PeerStats] {
     get {_storage._peers}
@@ -469,6 +475,53 @@ package nonisolated struct Atlas_TabletStats: Sendable {
   fileprivate var _ballot: Atlas_Ballot? = nil
 }
 
+/// A tablet's owner changed.
+package nonisolated struct Atlas_OwnershipMove: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var tablet: UInt64 = 0
+
+  package var epoch: UInt64 = 0
+
+  package var at: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_at ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_at = newValue}
+  }
+  /// Returns true if `at` has been explicitly set.
+  package var hasAt: Bool {self._at != nil}
+  /// Clears the value of `at`. Subsequent reads from it will return its default value.
+  package mutating func clearAt() {self._at = nil}
+
+  package var fromNode: String = String()
+
+  package var toNode: String = String()
+
+  /// In words.
+  package var reason: String = String()
+
+  /// Of the new owner: both nodes may tell of one move.
+  package var ballot: Atlas_Ballot {
+    get {_ballot ?? Atlas_Ballot()}
+    set {_ballot = newValue}
+  }
+  /// Returns true if `ballot` has been explicitly set.
+  package var hasBallot: Bool {self._ballot != nil}
+  /// Clears the value of `ballot`. Subsequent reads from it will return its default value.
+  package mutating func clearBallot() {self._ballot = nil}
+
+  /// Told by the new owner; the old one, which has decided it, knows the reason.
+  package var isHearsay: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _at: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _ballot: Atlas_Ballot? = nil
+}
+
 package nonisolated struct Atlas_FlushRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -732,11 +785,86 @@ package nonisolated struct Atlas_TabletInfo: @unchecked Sendable {
   /// Clears the value of `replica`. Subsequent reads from it will return its default value.
   package mutating func clearReplica() {_uniqueStorage()._replica = nil}
 
+  /// What its owner alone knows; absent where another node answers.
+  package var ownership: Atlas_OwnershipInfo {
+    get {_storage._ownership ?? Atlas_OwnershipInfo()}
+    set {_uniqueStorage()._ownership = newValue}
+  }
+  /// Returns true if `ownership` has been explicitly set.
+  package var hasOwnership: Bool {_storage._ownership != nil}
+  /// Clears the value of `ownership`. Subsequent reads from it will return its default value.
+  package mutating func clearOwnership() {_uniqueStorage()._ownership = nil}
+
+  /// The share of a region's voters that must accept, in thousandths (consensus.local_quorum_threshold); 0: not said.
+  package var localQuorumPermille: UInt32 {
+    get {_storage._localQuorumPermille}
+    set {_uniqueStorage()._localQuorumPermille = newValue}
+  }
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+package nonisolated struct Atlas_OwnershipInfo: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// For how long the owner may answer consistent reads by itself; 0: it asks others first.
+  package var leaseMs: UInt64 = 0
+
+  /// It may do so for good: nobody else could become the owner without it. `lease_ms` is 0.
+  package var isLeaseEndless: Bool = false
+
+  /// One for each other voter.
+  package var followers: [Atlas_FollowerInfo] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Atlas_FollowerInfo: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var nodeID: String = String()
+
+  package var regionID: Int32 = 0
+
+  /// So many slots that the owner has proposed it has not acknowledged; absent while it has said nothing to this owner.
+  package var lagSlots: UInt64 {
+    get {_lagSlots ?? 0}
+    set {_lagSlots = newValue}
+  }
+  /// Returns true if `lagSlots` has been explicitly set.
+  package var hasLagSlots: Bool {self._lagSlots != nil}
+  /// Clears the value of `lagSlots`. Subsequent reads from it will return its default value.
+  package mutating func clearLagSlots() {self._lagSlots = nil}
+
+  /// For how long the first of them has been waiting; absent where the owner does not know.
+  package var lagMs: UInt64 {
+    get {_lagMs ?? 0}
+    set {_lagMs = newValue}
+  }
+  /// Returns true if `lagMs` has been explicitly set.
+  package var hasLagMs: Bool {self._lagMs != nil}
+  /// Clears the value of `lagMs`. Subsequent reads from it will return its default value.
+  package mutating func clearLagMs() {self._lagMs = nil}
+
+  /// What it lacks is not in the owner's log any more.
+  package var needsSnapshot: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+
+  fileprivate var _lagSlots: UInt64? = nil
+  fileprivate var _lagMs: UInt64? = nil
 }
 
 package nonisolated struct Atlas_VoterInfo: Sendable {
@@ -857,9 +985,24 @@ package nonisolated struct Atlas_ExplainTabletResponse: Sendable {
   /// In words: what was weighed, and what came of it.
   package var reasons: [String] = []
 
+  /// What the owner knows of its followers and its lease.
+  package var ownership: Atlas_OwnershipInfo {
+    get {_ownership ?? Atlas_OwnershipInfo()}
+    set {_ownership = newValue}
+  }
+  /// Returns true if `ownership` has been explicitly set.
+  package var hasOwnership: Bool {self._ownership != nil}
+  /// Clears the value of `ownership`. Subsequent reads from it will return its default value.
+  package mutating func clearOwnership() {self._ownership = nil}
+
+  /// The latest moves of the tablet to this node or away from it, oldest first.
+  package var moves: [Atlas_OwnershipMove] = []
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
+
+  fileprivate var _ownership: Atlas_OwnershipInfo? = nil
 }
 
 package nonisolated struct Atlas_AddNodeRequest: Sendable {
@@ -948,7 +1091,7 @@ nonisolated extension Atlas_StatsRequest: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".StatsResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}cluster\0\u{1}version\0\u{3}started_at\0\u{3}uptime_ms\0\u{1}operations\0\u{1}storage\0\u{1}log\0\u{1}rpc\0\u{1}memory\0\u{1}tablets\0\u{2}\u{2}peers\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}cluster\0\u{1}version\0\u{3}started_at\0\u{3}uptime_ms\0\u{1}operations\0\u{1}storage\0\u{1}log\0\u{1}rpc\0\u{1}memory\0\u{1}tablets\0\u{1}moves\0\u{1}peers\0")
 
   fileprivate class _StorageClass {
     var _node: Atlas_NodeInfo? = nil
@@ -962,6 +1105,7 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
     var _rpc: Atlas_RPCStats? = nil
     var _memory: Atlas_MemoryStats? = nil
     var _tablets: [Atlas_TabletStats] = []
+    var _moves: [Atlas_OwnershipMove] = []
     var _peers: [Atlas_PeerStats] = []
 
       // This property is used as the initial default value for new instances of the type.
@@ -984,6 +1128,7 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
       _rpc = source._rpc
       _memory = source._memory
       _tablets = source._tablets
+      _moves = source._moves
       _peers = source._peers
     }
   }
@@ -1014,6 +1159,7 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
         case 9: try { try decoder.decodeSingularMessageField(value: &_storage._rpc) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._memory) }()
         case 11: try { try decoder.decodeRepeatedMessageField(value: &_storage._tablets) }()
+        case 12: try { try decoder.decodeRepeatedMessageField(value: &_storage._moves) }()
         case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._peers) }()
         default: break
         }
@@ -1060,6 +1206,9 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
       if !_storage._tablets.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._tablets, fieldNumber: 11)
       }
+      if !_storage._moves.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._moves, fieldNumber: 12)
+      }
       if !_storage._peers.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._peers, fieldNumber: 13)
       }
@@ -1083,6 +1232,7 @@ nonisolated extension Atlas_StatsResponse: SwiftProtobuf.Message, SwiftProtobuf.
         if _storage._rpc != rhs_storage._rpc {return false}
         if _storage._memory != rhs_storage._memory {return false}
         if _storage._tablets != rhs_storage._tablets {return false}
+        if _storage._moves != rhs_storage._moves {return false}
         if _storage._peers != rhs_storage._peers {return false}
         return true
       }
@@ -1635,6 +1785,75 @@ nonisolated extension Atlas_TabletStats: SwiftProtobuf.Message, SwiftProtobuf._M
   }
 }
 
+nonisolated extension Atlas_OwnershipMove: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OwnershipMove"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}epoch\0\u{1}at\0\u{3}from_node\0\u{3}to_node\0\u{1}reason\0\u{1}ballot\0\u{3}is_hearsay\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.tablet) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.epoch) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._at) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.fromNode) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.toNode) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._ballot) }()
+      case 8: try { try decoder.decodeSingularBoolField(value: &self.isHearsay) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.tablet != 0 {
+      try visitor.visitSingularUInt64Field(value: self.tablet, fieldNumber: 1)
+    }
+    if self.epoch != 0 {
+      try visitor.visitSingularUInt64Field(value: self.epoch, fieldNumber: 2)
+    }
+    try { if let v = self._at {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.fromNode.isEmpty {
+      try visitor.visitSingularStringField(value: self.fromNode, fieldNumber: 4)
+    }
+    if !self.toNode.isEmpty {
+      try visitor.visitSingularStringField(value: self.toNode, fieldNumber: 5)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 6)
+    }
+    try { if let v = self._ballot {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    if self.isHearsay != false {
+      try visitor.visitSingularBoolField(value: self.isHearsay, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_OwnershipMove, rhs: Atlas_OwnershipMove) -> Bool {
+    if lhs.tablet != rhs.tablet {return false}
+    if lhs.epoch != rhs.epoch {return false}
+    if lhs._at != rhs._at {return false}
+    if lhs.fromNode != rhs.fromNode {return false}
+    if lhs.toNode != rhs.toNode {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs._ballot != rhs._ballot {return false}
+    if lhs.isHearsay != rhs.isHearsay {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension Atlas_FlushRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".FlushRequest"
   package static let _protobuf_nameMap = SwiftProtobuf._NameMap()
@@ -2042,7 +2261,7 @@ nonisolated extension Atlas_ListTabletsResponse: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Atlas_TabletInfo: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".TabletInfo"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}epoch\0\u{3}start_key\0\u{3}end_key\0\u{3}owner_node\0\u{3}owner_region\0\u{1}voters\0\u{3}region_failures\0\u{3}pinned_region\0\u{1}replica\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}epoch\0\u{3}start_key\0\u{3}end_key\0\u{3}owner_node\0\u{3}owner_region\0\u{1}voters\0\u{3}region_failures\0\u{3}pinned_region\0\u{1}replica\0\u{1}ownership\0\u{3}local_quorum_permille\0")
 
   fileprivate class _StorageClass {
     var _tablet: UInt64 = 0
@@ -2055,6 +2274,8 @@ nonisolated extension Atlas_TabletInfo: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _regionFailures: Int32 = 0
     var _pinnedRegion: Int32 = 0
     var _replica: Atlas_TabletStats? = nil
+    var _ownership: Atlas_OwnershipInfo? = nil
+    var _localQuorumPermille: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -2075,6 +2296,8 @@ nonisolated extension Atlas_TabletInfo: SwiftProtobuf.Message, SwiftProtobuf._Me
       _regionFailures = source._regionFailures
       _pinnedRegion = source._pinnedRegion
       _replica = source._replica
+      _ownership = source._ownership
+      _localQuorumPermille = source._localQuorumPermille
     }
   }
 
@@ -2103,6 +2326,8 @@ nonisolated extension Atlas_TabletInfo: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 8: try { try decoder.decodeSingularInt32Field(value: &_storage._regionFailures) }()
         case 9: try { try decoder.decodeSingularInt32Field(value: &_storage._pinnedRegion) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._replica) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._ownership) }()
+        case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._localQuorumPermille) }()
         default: break
         }
       }
@@ -2145,6 +2370,12 @@ nonisolated extension Atlas_TabletInfo: SwiftProtobuf.Message, SwiftProtobuf._Me
       try { if let v = _storage._replica {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
       } }()
+      try { if let v = _storage._ownership {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
+      if _storage._localQuorumPermille != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._localQuorumPermille, fieldNumber: 12)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -2164,10 +2395,106 @@ nonisolated extension Atlas_TabletInfo: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._regionFailures != rhs_storage._regionFailures {return false}
         if _storage._pinnedRegion != rhs_storage._pinnedRegion {return false}
         if _storage._replica != rhs_storage._replica {return false}
+        if _storage._ownership != rhs_storage._ownership {return false}
+        if _storage._localQuorumPermille != rhs_storage._localQuorumPermille {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_OwnershipInfo: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".OwnershipInfo"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lease_ms\0\u{3}is_lease_endless\0\u{1}followers\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.leaseMs) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isLeaseEndless) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.followers) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.leaseMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.leaseMs, fieldNumber: 1)
+    }
+    if self.isLeaseEndless != false {
+      try visitor.visitSingularBoolField(value: self.isLeaseEndless, fieldNumber: 2)
+    }
+    if !self.followers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.followers, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_OwnershipInfo, rhs: Atlas_OwnershipInfo) -> Bool {
+    if lhs.leaseMs != rhs.leaseMs {return false}
+    if lhs.isLeaseEndless != rhs.isLeaseEndless {return false}
+    if lhs.followers != rhs.followers {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Atlas_FollowerInfo: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".FollowerInfo"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}node_id\0\u{3}region_id\0\u{3}lag_slots\0\u{3}lag_ms\0\u{3}needs_snapshot\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.nodeID) }()
+      case 2: try { try decoder.decodeSingularInt32Field(value: &self.regionID) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self._lagSlots) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self._lagMs) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.needsSnapshot) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.nodeID.isEmpty {
+      try visitor.visitSingularStringField(value: self.nodeID, fieldNumber: 1)
+    }
+    if self.regionID != 0 {
+      try visitor.visitSingularInt32Field(value: self.regionID, fieldNumber: 2)
+    }
+    try { if let v = self._lagSlots {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._lagMs {
+      try visitor.visitSingularUInt64Field(value: v, fieldNumber: 4)
+    } }()
+    if self.needsSnapshot != false {
+      try visitor.visitSingularBoolField(value: self.needsSnapshot, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Atlas_FollowerInfo, rhs: Atlas_FollowerInfo) -> Bool {
+    if lhs.nodeID != rhs.nodeID {return false}
+    if lhs.regionID != rhs.regionID {return false}
+    if lhs._lagSlots != rhs._lagSlots {return false}
+    if lhs._lagMs != rhs._lagMs {return false}
+    if lhs.needsSnapshot != rhs.needsSnapshot {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2410,7 +2737,7 @@ nonisolated extension Atlas_ExplainTabletRequest: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension Atlas_ExplainTabletResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".ExplainTabletResponse"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}epoch\0\u{3}owner_node\0\u{1}policy\0\u{1}reasons\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tablet\0\u{1}epoch\0\u{3}owner_node\0\u{1}policy\0\u{1}reasons\0\u{1}ownership\0\u{1}moves\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2423,12 +2750,18 @@ nonisolated extension Atlas_ExplainTabletResponse: SwiftProtobuf.Message, SwiftP
       case 3: try { try decoder.decodeSingularStringField(value: &self.ownerNode) }()
       case 4: try { try decoder.decodeSingularStringField(value: &self.policy) }()
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.reasons) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._ownership) }()
+      case 7: try { try decoder.decodeRepeatedMessageField(value: &self.moves) }()
       default: break
       }
     }
   }
 
   package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.tablet != 0 {
       try visitor.visitSingularUInt64Field(value: self.tablet, fieldNumber: 1)
     }
@@ -2444,6 +2777,12 @@ nonisolated extension Atlas_ExplainTabletResponse: SwiftProtobuf.Message, SwiftP
     if !self.reasons.isEmpty {
       try visitor.visitRepeatedStringField(value: self.reasons, fieldNumber: 5)
     }
+    try { if let v = self._ownership {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    if !self.moves.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.moves, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2453,6 +2792,8 @@ nonisolated extension Atlas_ExplainTabletResponse: SwiftProtobuf.Message, SwiftP
     if lhs.ownerNode != rhs.ownerNode {return false}
     if lhs.policy != rhs.policy {return false}
     if lhs.reasons != rhs.reasons {return false}
+    if lhs._ownership != rhs._ownership {return false}
+    if lhs.moves != rhs.moves {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

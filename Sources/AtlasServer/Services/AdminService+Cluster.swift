@@ -17,6 +17,8 @@ extension AdminService {
         var config: TabletConfig
         var owner: NodeID?
         var replica: TabletReplica?
+        /// `nil` where another node is the owner.
+        var ownership: OwnerSight?
         /// By voter, in the order of the config.
         var reachable: [Bool]
     }
@@ -105,6 +107,7 @@ extension AdminService {
             $0.ownerRegion = tablet.config.voters.first { $0.node == tablet.owner }?.region.rawValue ?? 0
             for (index, isReachable) in tablet.reachable.enumerated() { $0.voters[index].isReachable = isReachable }
             if let replica = tablet.replica { $0.replica = self.tablet(replica) }
+            if let sight = tablet.ownership { $0.ownership = info(sight, of: tablet.config) }
         }
     }
 
@@ -123,6 +126,7 @@ extension AdminService {
             }
             $0.regionFailures = Int32(config.regionFailures)
             $0.pinnedRegion = config.pinnedRegion?.rawValue ?? 0
+            $0.localQuorumPermille = UInt32(config.localThresholdPermille)
         }
     }
 
@@ -147,6 +151,8 @@ extension AdminService {
             $0.ownerNode = node.config.node.name
             $0.policy = "\(policy)"
             $0.reasons = [decision.description]
+            if let sight = tablet.ownership { $0.ownership = info(sight, of: tablet.config) }
+            $0.moves = moves().filter { $0.tablet == tablet.config.tablet.rawValue }
         }
     }
 }
@@ -159,6 +165,7 @@ extension NodeCore {
                 config: replica.config,
                 owner: replica.presumedOwner,
                 replica: replica,
+                ownership: ownerSight(of: replica.key),
                 reachable: replica.config.voters.map { isReachable($0) }
             )
         }

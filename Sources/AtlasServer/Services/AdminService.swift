@@ -187,6 +187,7 @@ extension AdminService {
             $0.rpc = rpc(counted.rpc, sessions: counted.sessions)
             $0.memory = .init(ProcessMemory.current())
             $0.tablets = tablets()
+            $0.moves = moves()
             $0.peers = peers()
         }
     }
@@ -311,6 +312,14 @@ extension AdminService {
         node.replicas().map { replica in tablet(replica) }
     }
 
+    func ballot(_ ballot: Ballot) -> Atlas_Ballot {
+        .with {
+            $0.counter = ballot.counter
+            $0.node = node.name(of: ballot.node)
+            $0.handoff = ballot.handoff
+        }
+    }
+
     func tablet(_ replica: TabletReplica) -> Atlas_TabletStats {
         .with {
             $0.tablet = replica.config.tablet.rawValue
@@ -319,11 +328,7 @@ extension AdminService {
             $0.endKey = .init(replica.config.range.end?.bytes ?? [])
             $0.ownerNode = replica.presumedOwner.map(node.name) ?? ""
             $0.ownerRegion = replica.config.voters.first { $0.node == replica.presumedOwner }?.region.rawValue ?? 0
-            $0.ballot = .with {
-                $0.counter = replica.promised.counter
-                $0.node = node.name(of: replica.promised.node)
-                $0.handoff = replica.promised.handoff
-            }
+            $0.ballot = ballot(replica.promised)
             $0.lastSlot = replica.window.last.rawValue
             $0.commitSlot = replica.commitPoint.rawValue
             $0.appliedSlot = replica.applied.appliedSlot.rawValue

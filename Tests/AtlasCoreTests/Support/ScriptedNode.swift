@@ -91,6 +91,11 @@ struct ScriptedNode {
             defer { toldMarks = marks }
             let new = Mark.allCases.filter { marks.contains($0) && !toldMarks.contains($0) }
             return [new.map { "\($0)" }.joined(separator: " ")]
+        case "moves":
+            return core!.moves.map { move in
+                let nodes = "from \(move.from.rawValue) to \(move.to.rawValue)"
+                return "moved \(Notation.text(move.tablet)) \(nodes) at \(move.at): \(move.cause)"
+            }
         case "apply": return try apply()
         case "serve": return try serve()
         case "install": return try install()
