@@ -82,11 +82,24 @@ struct SurvivalTests {
         #expect(Survival([alone]).stopped == 0)
     }
 
+    @Test("The share of voters that counts is the one that the tablet has")
+    func threshold() {
+        var five = tablet([[true, true, true, true, true]])
+        #expect(Survival([five]).nodes == 2)
+        five.localQuorumPermille = 1_000
+        #expect(Survival([five]).nodes == 0)
+        five.localQuorumPermille = 800
+        #expect(Survival([five]).nodes == 1)
+    }
+
     @Test("What a node may say that makes no sense")
     func nonsense() {
         #expect(Survival([tablet([], failures: 0)]).stopped == 1)
         #expect(Survival([tablet([Self.three], failures: 1)]).stopped == 1)
         #expect(Survival([tablet([Self.three], failures: -1)]).stopped == 1)
+        var odd = tablet([Self.three])
+        odd.localQuorumPermille = 1_001
+        #expect(Survival([odd]).stopped == 1)
         #expect(Survival([tablet([Array(repeating: true, count: 65)])]).stopped == 1)
     }
 }
@@ -133,12 +146,13 @@ struct ClusterTextTests {
                 }
             ]
         }
-        let lines = cluster.nodeTable.split(separator: "\n")
+        let lines = cluster.nodeTable().split(separator: "\n")
         #expect(lines[1].contains("answers"))
         #expect(lines[2].contains("alive, other disk") && lines[2].contains("1 of 3"))
         #expect(lines[3].contains("SILENT for 7.00 s") && !lines[3].contains("0 of 3"))
         #expect(lines[4].contains("NEVER HEARD"))
-        let regions = cluster.regionTable.split(separator: "\n").map { $0.split(separator: " ").joined(separator: " ") }
+        let table = cluster.regionTable().split(separator: "\n")
+        let regions = table.map { $0.split(separator: " ").joined(separator: " ") }
         #expect(regions == ["REGION TO 1 TO 2 NODES ALIVE", "1 - 80.0 ms 2 of 3", "2 80.0 ms - 0 of 1"])
     }
 

@@ -4,17 +4,23 @@ internal import AtlasProtobuf
 
 extension Atlas_ClusterResponse {
     /// One line for each node.
-    var nodeTable: String {
-        var table = TextTable([
-            .left("NODE"), .left("ADDRESS"), .right("REGION"), .left("STATE"), .right("ROUND TRIP"), .right("VOTES"),
-            .right("OWNS"),
-        ])
+    /// - Parameter lags: `nil`: nobody was asked about them.
+    func nodeTable(_ lags: FollowerLags? = nil) -> String {
+        var table = TextTable(
+            [
+                .left("NODE"), .left("ADDRESS"), .right("REGION"), .left("STATE"), .right("ROUND TRIP"),
+                .right("VOTES"),
+                .right("OWNS"),
+            ] + (lags == nil ? [] : [.left("LAG")])
+        )
         for node in nodes {
-            table.add([
-                node.info.nodeID, node.info.address, "\(node.info.regionID)", state(of: node),
-                node.roundTripUs == 0 ? "-" : Quantity.time(microseconds: node.roundTripUs),
-                node.hasNewDisk ? "\(node.tabletsHeld) of \(node.tablets)" : "\(node.tablets)", "\(node.owned)",
-            ])
+            table.add(
+                [
+                    node.info.nodeID, node.info.address, "\(node.info.regionID)", state(of: node),
+                    node.roundTripUs == 0 ? "-" : Quantity.time(microseconds: node.roundTripUs),
+                    node.hasNewDisk ? "\(node.tabletsHeld) of \(node.tablets)" : "\(node.tablets)", "\(node.owned)",
+                ] + (lags.map { [$0.nodes[node.info.nodeID]?.text ?? "-"] } ?? [])
+            )
         }
         return table.take()
     }
@@ -30,17 +36,21 @@ extension Atlas_ClusterResponse {
     }
 
     /// The round trips between the regions; empty where there is one region.
-    var regionTable: String {
+    func regionTable(_ lags: FollowerLags? = nil) -> String {
         let regions = Set(nodes.map(\.info.regionID) + distances.flatMap { [$0.region, $0.other] }).sorted()
         guard regions.count > 1 else { return "" }
-        var table = TextTable([.left("REGION")] + regions.map { .right("TO \($0)") } + [.right("NODES ALIVE")])
+        var table = TextTable(
+            [.left("REGION")] + regions.map { .right("TO \($0)") } + [.right("NODES ALIVE")]
+                + (lags == nil ? [] : [.left("LAG")])
+        )
         for region in regions {
             let members = nodes.filter { $0.info.regionID == region }
             let alive = members.count { !$0.isSilent }
             let roundTrips = regions.map { other in
                 region == other ? "-" : roundTrip(region, other).map { Quantity.time(microseconds: $0) } ?? "?"
             }
-            table.add(["\(region)"] + roundTrips + ["\(alive) of \(members.count)"])
+            let lag = lags.map { [$0.regions[region]?.text ?? "-"] } ?? []
+            table.add(["\(region)"] + roundTrips + ["\(alive) of \(members.count)"] + lag)
         }
         return table.take()
     }
@@ -61,15 +71,19 @@ extension Atlas_NodeState {
     /// The node runs, with another disk than the one with which it was made a voter of some tablet.
     var hasNewDisk: Bool { !isSilent && tabletsHeld < tablets }
 
-    var json: JSON {
-        .object([
-            ("node_id", .string(info.nodeID)), ("address", .string(info.address)),
-            ("region_id", .integer(Int64(info.regionID))), ("is_silent", .bool(isSilent)),
-            ("silent_ms", hasSilentMs ? .integer(silentMs) : .null),
-            ("round_trip_us", roundTripUs == 0 ? .null : .integer(roundTripUs)),
-            ("tablets", .integer(Int64(tablets))), ("tablets_held", .integer(Int64(tabletsHeld))),
-            ("owned", .integer(Int64(owned))),
-        ])
+    var json: JSON { json(nil) }
+
+    func json(_ lag: FollowerLag?) -> JSON {
+        .object(
+            [
+                ("node_id", .string(info.nodeID)), ("address", .string(info.address)),
+                ("region_id", .integer(Int64(info.regionID))), ("is_silent", .bool(isSilent)),
+                ("silent_ms", hasSilentMs ? .integer(silentMs) : .null),
+                ("round_trip_us", roundTripUs == 0 ? .null : .integer(roundTripUs)),
+                ("tablets", .integer(Int64(tablets))), ("tablets_held", .integer(Int64(tabletsHeld))),
+                ("owned", .integer(Int64(owned))),
+            ] + (lag?.json ?? [])
+        )
     }
 }
 

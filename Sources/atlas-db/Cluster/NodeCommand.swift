@@ -44,7 +44,7 @@ struct NodeListCommand: AsyncParsableCommand {
     func run() async throws {
         let cluster = try await endpoint.withClient { try await $0.cluster() }
         switch output.format {
-        case .table: Console.write(cluster.nodeTable)
+        case .table: Console.write(cluster.nodeTable())
         case .json: Console.write(JSON.array(cluster.nodes.map(\.json)).pretty)
         }
     }

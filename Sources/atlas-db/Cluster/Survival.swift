@@ -3,9 +3,6 @@ internal import AtlasProtobuf
 
 /// What may still fail before some tablet cannot be served: neither written (a phase-2 quorum) nor taken over (a
 /// phase-1 quorum). Source: consensus.md, section 2.
-///
-/// The share of a region's voters that an accept quorum needs is taken to be the default of
-/// `consensus.local_quorum_threshold`: nodes do not report it.
 struct Survival: Equatable {
     /// Tablets that cannot be served now.
     var stopped = 0
@@ -92,15 +89,18 @@ private struct Shape: Hashable {
 
     var regions: [Region]
     var regionFailures: Int
+    var thresholdPermille: Int
 
-    /// The default of `consensus.local_quorum_threshold`.
-    private static let thresholdPermille = 600
+    /// The default of `consensus.local_quorum_threshold`, for nodes that are too old to say.
+    private static let thresholdPermilleDefault = 600
 
     init(_ tablet: Atlas_TabletInfo) {
         regions = Dictionary(grouping: tablet.voters, by: \.regionID).sorted { $0.key < $1.key }.map {
             Region(id: $0.key, voters: $0.value.count, alive: $0.value.count(where: \.isReachable))
         }
         regionFailures = Int(tablet.regionFailures)
+        let told = Int(tablet.localQuorumPermille)
+        thresholdPermille = told == 0 ? Self.thresholdPermilleDefault : told
     }
 
     /// Whether those that are alive make both quorums.
@@ -116,7 +116,7 @@ private struct Shape: Hashable {
     /// With the votes of those that are alive; `nil` if there are no such quorums.
     private var quorums: (QuorumSystem, VoteSet)? {
         // What a node says is checked before it meets a precondition.
-        guard (0..<regions.count).contains(regionFailures) else { return nil }
+        guard (0..<regions.count).contains(regionFailures), thresholdPermille <= 1_000 else { return nil }
         let voters = regions.flatMap { region in
             (0..<region.voters).map { (RegionID(rawValue: region.id), $0 < region.alive) }
         }
@@ -124,7 +124,7 @@ private struct Shape: Hashable {
         let quorums = QuorumSystem(
             voterRegions: voters.map(\.0),
             regionFailures: regionFailures,
-            localThresholdPermille: Self.thresholdPermille
+            localThresholdPermille: thresholdPermille
         )
         var votes = VoteSet()
         for (index, voter) in voters.enumerated() where voter.1 { votes.insert(index) }

@@ -53,6 +53,8 @@ struct TabletShowCommand: AsyncParsableCommand {
         commandName: "show",
         abstract: "Show the tablet that a key belongs to.",
         discussion: """
+            Its lease and how far its followers are behind are asked of the owner, if it can be reached from here.
+
             Exit code 1: the node that is asked has heard of no tablet with this key.
 
             Examples:
@@ -67,8 +69,14 @@ struct TabletShowCommand: AsyncParsableCommand {
 
     func run() async throws {
         let bytes = try key.bytes()
-        let tablets = try await endpoint.withClient { try await $0.tablets() }
-        guard let tablet = tablets.first(where: { $0.contains(bytes.array) }) else {
+        let tablet = try await endpoint.withClient { client -> Atlas_TabletInfo? in
+            guard var tablet = try await client.tablets().first(where: { $0.contains(bytes.array) }) else { return nil }
+            let timeout = endpoint.timeout.duration
+            let told = await ClusterSurvey.askOwner(of: tablet, try await client.cluster(), timeout: timeout)
+            if let told { tablet.ownership = told }
+            return tablet
+        }
+        guard let tablet else {
             throw Answer.negative(
                 output.format,
                 code: "not_found",
@@ -90,7 +98,8 @@ struct TabletExplainCommand: AsyncParsableCommand {
         commandName: "explain",
         abstract: "Say why the owner of a key's tablet is where it is.",
         discussion: """
-            The owner itself answers: where another node is asked, the question goes on to the owner.
+            The owner itself answers: where another node is asked, the question goes on to the owner. It also says how \
+            far its followers are behind, and which moves of the tablet it has brought about.
 
             Example:
               atlas-db tablet explain user/1
@@ -108,9 +117,12 @@ struct TabletExplainCommand: AsyncParsableCommand {
         case .table:
             let owner = answer.ownerNode.isEmpty ? "none known" : answer.ownerNode
             Console.write(
-                FieldList.render([
-                    ("tablet", "\(answer.tablet) (epoch \(answer.epoch))"), ("owner", owner), ("policy", answer.policy),
-                ]) + answer.reasons.map { "- \($0)\n" }.joined()
+                FieldList.render(
+                    [
+                        ("tablet", "\(answer.tablet) (epoch \(answer.epoch))"), ("owner", owner),
+                        ("policy", answer.policy),
+                    ] + (answer.hasOwnership ? answer.ownership.fields : [])
+                ) + answer.reasons.map { "- \($0)\n" }.joined() + answer.moves.map { "\($0.text())\n" }.joined()
             )
         case .json:
             Console.write(
@@ -118,6 +130,8 @@ struct TabletExplainCommand: AsyncParsableCommand {
                     ("tablet", .integer(answer.tablet)), ("epoch", .integer(answer.epoch)),
                     ("owner_node", .string(answer.ownerNode)), ("policy", .string(answer.policy)),
                     ("reasons", .array(answer.reasons.map(JSON.string))),
+                    ("ownership", answer.hasOwnership ? answer.ownership.json : .null),
+                    ("moves", .array(answer.moves.map(\.json))),
                 ]).pretty
             )
         }

@@ -42,6 +42,7 @@ struct TabletText {
             let state = voter.isReachable ? "" : ", does not answer with the disk that it had"
             fields.append((index == 0 ? "voters" : "", "\(voter.nodeID) (region \(voter.regionID))\(state)"))
         }
+        if tablet.hasOwnership { fields += tablet.ownership.fields }
         guard tablet.hasReplica else { return fields + [("replica", "none on the node that was asked")] }
         let replica = tablet.replica
         return fields + [
@@ -73,6 +74,10 @@ struct TabletText {
             ("region_failures", .integer(Int64(tablet.regionFailures))),
             ("pinned_region", tablet.pinnedRegion == 0 ? .null : .integer(Int64(tablet.pinnedRegion))),
         ]
+        if tablet.localQuorumPermille > 0 {
+            fields.append(("local_quorum_threshold", .number(Double(tablet.localQuorumPermille) / 1_000)))
+        }
+        if tablet.hasOwnership { fields.append(("ownership", tablet.ownership.json)) }
         if tablet.hasReplica { fields.append(("replica", StatusScreen.json(tablet.replica))) }
         return .object(fields)
     }

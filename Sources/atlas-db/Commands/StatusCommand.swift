@@ -8,7 +8,8 @@ struct StatusCommand: AsyncParsableCommand {
         abstract: "Show how the cluster is, and the node that is asked: operations, storage, log, tablets, disk.",
         discussion: """
             The cluster is what the node that is asked sees of it. "survives" says what may fail, from now on, without \
-            stopping any tablet.
+            stopping any tablet. How far followers are behind is what the owners of their tablets know: so the other \
+            nodes are asked as well, as far as they can be reached from here.
 
             Counters run from the start of the node. Latencies are those inside of the node, without the network.
 
@@ -23,7 +24,8 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let screen = try await endpoint.withClient { client in
-            StatusScreen(try await client.stats(), try await ClusterSection(client))
+            let stats = try await client.stats()
+            return StatusScreen(stats, try await ClusterSection(client, stats, timeout: endpoint.timeout.duration))
         }
         switch output.format {
         case .table: Console.write(screen.text)

@@ -18,7 +18,7 @@ struct StatusScreen {
 
     /// Between regions, as far as it has been heard.
     var traffic: RegionTraffic {
-        RegionTraffic([stats])
+        RegionTraffic(cluster?.survey.reports.values.map(\.stats) ?? [stats])
     }
 
     var text: String {

@@ -30,9 +30,21 @@ extension EndpointOptions {
         _ patience: Patience,
         _ body: (AtlasClient) async throws -> Result
     ) async throws -> Result {
+        try await Self.withClient(of: endpoints, timeout(patience).duration, connecting: timeout.duration, body)
+    }
+
+    /// - Parameters:
+    ///   - timeout: for each answer.
+    ///   - connectTimeout: for the connection.
+    static func withClient<Result: Sendable>(
+        of endpoints: [String],
+        _ timeout: Duration,
+        connecting connectTimeout: Duration,
+        _ body: (AtlasClient) async throws -> Result
+    ) async throws -> Result {
         var configuration = AtlasClient.Configuration()
-        configuration.timeout = timeout(patience).duration
-        configuration.connectTimeout = timeout.duration
+        configuration.timeout = timeout
+        configuration.connectTimeout = connectTimeout
         // A command asks one node once, and people say which.
         configuration.prefersNearest = false
         let client = try await AtlasClient.connect(endpoints, configuration: configuration)
