@@ -45,6 +45,42 @@ def table(title, header, rows):
     print(flush=True)
 
 
+def comparison(title, runs, levels, targets):
+    """Puts and gets of both systems, beside each other.
+
+    - runs: lists by kind, level and system.
+    - targets: by kind and number in flight, what is compared with etcd and its bound: at most that latency, or at least
+      that throughput.
+    """
+    rows = []
+    for kind in ("put", "get"):
+        for level in levels:
+            atlas, etcd = runs[kind, level, "atlas"], runs[kind, level, "etcd"]
+            in_flight = level[0] * level[1]
+            ratios = {"throughput": paired(atlas, etcd, "requests_per_second"), "latency": paired(atlas, etcd, "mean_us")}
+            target = ""
+            if (kind, in_flight) in targets:
+                what, bound = targets[kind, in_flight]
+                is_latency = what == "latency"
+                met = ratios[what] <= bound if is_latency else ratios[what] >= bound
+                target = f"{what} {'≤' if is_latency else '≥'} {bound} ×: {verdict(met)}"
+            rows.append([
+                f"{kind}, {in_flight} in flight",
+                *(cell for each in (atlas, etcd) for cell in (
+                    rate(median(each, "requests_per_second")),
+                    f"± {spread(each, 'requests_per_second') * 50:.0f} %",
+                    microseconds(median(each, "mean_us")),
+                    f"{median(each, 'server_cpu_us'):.1f} µs")),
+                f"{ratios['throughput']:.2f}", f"{ratios['latency']:.2f}", target,
+            ])
+    table(
+        title,
+        [
+            "", "Atlas DB, 1/s", "", "mean", "server CPU", "etcd, 1/s", "", "mean", "server CPU", "throughput ×",
+            "latency ×", "target",
+        ], rows)
+
+
 def rate(value):
     return f"{value / 1000:.1f} k" if value >= 1000 else f"{value:.0f}"
 

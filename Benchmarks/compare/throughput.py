@@ -9,9 +9,9 @@ import servers
 
 # By kind and number in flight: what is compared with etcd, and its bound. The design targets of one node.
 TARGETS = {
-    ("put", 256): ("requests_per_second", 1.5),
+    ("put", 256): ("throughput", 1.5),
     ("put", 1): ("latency", 1.0),
-    ("get", 256): ("requests_per_second", 1.5),
+    ("get", 256): ("throughput", 1.5),
 }
 
 
@@ -38,38 +38,9 @@ def main():
                     for server in order:
                         run = load.h2load(server, kind, level, options.seconds)
                         runs.setdefault((kind, level, server.name), []).append(run)
-    show(runs, options)
-
-
-def show(runs, options):
-    rows = []
-    for kind in ("put", "get"):
-        for level in load.LEVELS:
-            atlas, etcd = runs[kind, level, "atlas"], runs[kind, level, "etcd"]
-            in_flight = level[0] * level[1]
-            ratio = report.paired(atlas, etcd, "requests_per_second")
-            latency = report.paired(atlas, etcd, "mean_us")
-            target = ""
-            if (kind, in_flight) in TARGETS:
-                what, bound = TARGETS[kind, in_flight]
-                met = latency <= bound if what == "latency" else ratio >= bound
-                words = "latency no worse" if what == "latency" else f"≥ {bound} ×"
-                target = f"{words}: {report.verdict(met)}"
-            rows.append([
-                f"{kind}, {in_flight} in flight",
-                *(cell for runs_ in (atlas, etcd) for cell in (
-                    report.rate(report.median(runs_, "requests_per_second")),
-                    f"± {report.spread(runs_, 'requests_per_second') * 50:.0f} %",
-                    report.microseconds(report.median(runs_, "mean_us")),
-                    f"{report.median(runs_, 'server_cpu_us'):.1f} µs")),
-                f"{ratio:.2f}", f"{latency:.2f}", target,
-            ])
-    report.table(
-        f"One key, {options.rounds} alternating runs of {options.seconds} s, medians (± half of the range); ratios of neighbouring runs, median",
-        [
-            "", "Atlas DB, 1/s", "", "mean", "server CPU", "etcd, 1/s", "", "mean", "server CPU", "throughput ×",
-            "latency ×", "target",
-        ], rows)
+    report.comparison(
+        f"One key, {options.rounds} alternating runs of {options.seconds} s, medians (± half of the range); ratios of"
+        " neighbouring runs, median", runs, load.LEVELS, TARGETS)
 
 
 if __name__ == "__main__":
