@@ -26,6 +26,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def cpu_seconds(pid):
+    """What all threads of a process have run so far, in user and in kernel mode."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+
+
 class Server:
     """A server process on a port of 127.0.0.1, with its data in a directory of its own."""
 
@@ -93,9 +99,7 @@ class Server:
         raise SystemExit(f"{self.name} has no write_bytes")
 
     def cpu_seconds(self):
-        """What all its threads have run so far, in user and in kernel mode."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+        return cpu_seconds(self.process.pid)
 
     def memory_bytes(self, field="VmRSS"):
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
@@ -148,6 +152,11 @@ class Atlas(Server):
     @staticmethod
     def get(key):
         return field(1, key) + b"\x10\x01"  # consistent_read
+
+    @staticmethod
+    def receipt(kind):
+        """To be added to a put or a get: the answer says where the owner was, and who was waited for."""
+        return (b"\x70" if kind == "get" else b"\x78") + b"\x01"
 
 
 class Etcd(Server):
