@@ -30,6 +30,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "CRocksDB", providers: [.apt(["librocksdb-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
         .target(
             name: "AtlasCore",
@@ -124,7 +125,7 @@ let package = Package(
             name: "atlas-db",
             dependencies: [
                 "AtlasClient", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasRelay",
-                "AtlasServer",
+                "AtlasServer", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),

@@ -10,6 +10,7 @@ struct AtlasDBCommand: AsyncParsableCommand {
         abstract: "A geo-distributed, strongly consistent key-value database.",
         discussion: """
             First steps:
+              atlas-db demo                   play with a cluster of three regions on this machine
               atlas-db start                  run a node on 127.0.0.1:8080, data in ./data
               atlas-db put greeting hello     write a key
               atlas-db get greeting           read it
@@ -31,7 +32,7 @@ struct AtlasDBCommand: AsyncParsableCommand {
                 name: "Operation",
                 subcommands: [
                     StartCommand.self, StatusCommand.self, ConfigCommand.self, LogCommand.self, BenchCommand.self,
-                    RelayCommand.self, VersionCommand.self,
+                    RelayCommand.self, DemoCommand.self, VersionCommand.self,
                 ]
             ),
             CommandGroup(name: "Cluster", subcommands: [NodeCommand.self, TabletCommand.self]),

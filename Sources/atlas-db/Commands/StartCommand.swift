@@ -25,7 +25,11 @@ struct StartCommand: AsyncParsableCommand {
 
     @OptionGroup(title: "Configuration") var configuration: ConfigurationOptions
 
+    @Option(help: .hidden)
+    var endWithParent: Int32?
+
     func run() async throws {
+        if let endWithParent { try await ParentProcess.endWithIt(endWithParent) }
         let config = try configuration.load().configuration
         try StartChecks.run(config.node)
         let sink = try config.node.logging.bootstrap()

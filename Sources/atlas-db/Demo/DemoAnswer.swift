@@ -1,0 +1,45 @@
+internal import AtlasClient
+
+/// What the prompt says about answers of the database: what came, how long it took, and where it went.
+struct DemoAnswer {
+    let topology: DemoTopology
+
+    func text(read entry: Entry?, key: String, _ latency: Duration) -> String {
+        guard let entry else { return "\(key) is absent; \(Self.time(latency))\n" }
+        return "\(BytesText.escaped(entry.value.array))\n  version \(entry.version), \(way(latency, entry.receipt))\n"
+    }
+
+    func text(written: Written, _ latency: Duration) -> String {
+        "written\n  version \(written.version), \(way(latency, written.receipt))\n"
+    }
+
+    func text(deleted: Deleted, _ latency: Duration) -> String {
+        "\(deleted.existed ? "deleted" : "there was nothing to delete")\n  \(way(latency, deleted.receipt))\n"
+    }
+
+    func text(scanned entries: [Entry], _ receipt: Receipt?, _ latency: Duration) -> String {
+        var table = TextTable([.left("KEY"), .left("VALUE")])
+        for entry in entries {
+            table.add([BytesText.escaped(entry.key.array), BytesText.escaped(entry.value.array)])
+        }
+        let count = Quantity.plural(entries.count, "key")
+        return (table.isEmpty ? "" : table.take()) + "  \(count), \(way(latency, receipt))\n"
+    }
+
+    /// Such as "75.4 ms: owner us-east-1, forwarded, quorum in us-east".
+    private func way(_ latency: Duration, _ receipt: Receipt?) -> String {
+        let time = Self.time(latency)
+        guard let receipt else { return time }
+        if receipt.path == .local {
+            let age = receipt.staleness == .zero ? "up to date" : "at most \(Self.time(receipt.staleness)) old"
+            return "\(time): from a copy nearby, \(age); owner \(receipt.ownerNode)"
+        }
+        let regions = receipt.quorumRegions.map(topology.regionName).joined(separator: ", ")
+        let path = receipt.path == .unknown ? "" : ", \(receipt.path.rawValue)"
+        return "\(time): owner \(receipt.ownerNode)\(path)\(regions.isEmpty ? "" : ", quorum in \(regions)")"
+    }
+
+    private static func time(_ duration: Duration) -> String {
+        Quantity.time(microseconds: Answer.microseconds(duration))
+    }
+}

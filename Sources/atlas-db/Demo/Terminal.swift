@@ -1,0 +1,78 @@
+internal import Glibc
+internal import NIOConcurrencyHelpers
+internal import NIOPosix
+
+/// The terminal as a screen of its own, on which each key counts at once.
+final class Terminal: Sendable {
+    /// As it was before; `nil`: it is as it was.
+    private let original = NIOLockedValueBox<termios?>(nil)
+    private let thread = NIOThreadPool(numberOfThreads: 1)
+
+    static let shared = Terminal()
+
+    private init() {
+        thread.start()
+    }
+
+    static var isThere: Bool { isatty(STDIN_FILENO) == 1 && Console.outputIsTerminal }
+
+    /// Keys come without Return and are not shown. Ctrl-C stays what it is.
+    func open() {
+        var settings = termios()
+        guard tcgetattr(STDIN_FILENO, &settings) == 0 else { return }
+        original.withLockedValue { if $0 == nil { $0 = settings } }
+        settings.c_lflag &= ~tcflag_t(ICANON | ECHO)
+        tcsetattr(STDIN_FILENO, TCSANOW, &settings)
+        try? DemoOutput.write("\u{1B}[?1049h\u{1B}[?25l")
+    }
+
+    /// Everything as it was before; nothing happens if it is.
+    func close() {
+        guard var settings = original.withLockedValue({ $0.take() }) else { return }
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings)
+        try? DemoOutput.write("\u{1B}[?25h\u{1B}[?1049l")
+    }
+
+    /// Shows text from the top, as much of it as fits; the last line of the screen is the footer. Nothing happens while the
+    /// terminal is closed.
+    func draw(_ text: String, footer: String) {
+        let (rows, columns) = size
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).prefix(rows - 1)
+        let body = lines.map { $0.prefix(columns) + "\u{1B}[K\r\n" }.joined()
+        original.withLockedValue {
+            guard $0 != nil else { return }
+            try? DemoOutput.write("\u{1B}[H\(body)\u{1B}[J\u{1B}[\(rows);1H\(footer.prefix(columns))")
+        }
+    }
+
+    private var size: (rows: Int, columns: Int) {
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 1, size.ws_col > 0 else {
+            return (24, 80)
+        }
+        return (Int(size.ws_row), Int(size.ws_col))
+    }
+
+    enum Key: Sendable, Equatable {
+        case character(Character)
+        /// Nothing comes any more.
+        case end
+    }
+
+    /// Waits for a key.
+    /// - Returns: `nil` if none came in time.
+    func key(within time: Duration) async -> Key? {
+        let milliseconds = Int32(TimeLength(time).milliseconds)
+        return (try? await thread.runIfActive { Self.readKey(milliseconds) }) ?? .end
+    }
+
+    private static func readKey(_ milliseconds: Int32) -> Key? {
+        var waiting = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        guard poll(&waiting, 1, milliseconds) > 0 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: 16)
+        let count = read(STDIN_FILENO, &bytes, bytes.count)
+        if count < 0, errno == EINTR { return nil }
+        // Keys such as the arrows are several bytes, of which the first is escape.
+        return count > 0 ? .character(Character(Unicode.Scalar(bytes[0]))) : .end
+    }
+}
