@@ -7,7 +7,7 @@ extension Commands {
             "Every command explains itself with an example",
             arguments: [
                 ["start"], ["version"], ["get"], ["put"], ["delete"], ["scan"], ["batch"], ["status"], ["config"],
-                ["bench"], ["relay"],
+                ["bench"], ["relay"], ["demo"],
                 ["log"], ["log", "verify"],
                 ["node"], ["node", "list"], ["node", "add"], ["node", "join"], ["node", "replace"], ["node", "remove"],
                 ["tablet"], ["tablet", "list"], ["tablet", "show"], ["tablet", "move"], ["tablet", "pin"],
@@ -67,6 +67,13 @@ extension Commands {
                 (["bench", "--in-flight", "0"], "--in-flight"),
                 (["bench", "--mode", "embedded", "--retry"], "--retry"),
                 (["log", "verify", "--data-dir", "./missing"], "no data directory"),
+                (["demo", "--regions", "us-east,atlantis"], "--distance us-east:atlantis=MS"),
+                (["demo", "--regions", "a,b,c,d,e,f,g,h,i,j"], "1 to 9 regions, not 10"),
+                (["demo", "--regions", "us-east", "--nodes-per-region", "28"], "at most 27"),
+                (["demo", "--distance", "us-east:eu-west"], "region:region=milliseconds"),
+                (["demo", "--regions", "us-east", "--survive", "region"], "three regions"),
+                (["demo", "--survive", "all"], "--survive"),
+                (["demo", "--data", "/proc/nowhere"], "/proc/nowhere"),
                 (["tablet", "show", ""], "empty"),
                 (["tablet", "move", "a"], "--to-region"),
                 (["tablet", "move", "a", "--to", "n1", "--to-region", "1"], "one of the two"),
@@ -83,8 +90,8 @@ extension Commands {
             #expect(text.errors.hasPrefix("error: "))
             #expect(text.errors.contains(expected), "\(text.errors)")
 
-            // Before there is a command, there is no -o either.
-            guard !arguments.contains("-o"), arguments != ["frobnicate"] else { return }
+            // Before there is a command, there is no -o either; and the demo is for people.
+            guard !arguments.contains("-o"), !["frobnicate", "demo"].contains(arguments[0]) else { return }
             let json = try await run(arguments + ["-o", "json"])
             #expect(json.status == 2)
             let error = try json.jsonError()

@@ -4,8 +4,12 @@ internal import AtlasClient
 struct DemoAnswer {
     let topology: DemoTopology
 
-    func text(read entry: Entry?, key: String, _ latency: Duration) -> String {
-        guard let entry else { return "\(key) is absent; \(Self.time(latency))\n" }
+    func text(read entry: Entry?, key: String, _ consistency: Consistency?, _ latency: Duration) -> String {
+        guard let entry else {
+            // There is no receipt of nothing.
+            let hint = "a copy nearby says so, and may be behind; get \(key) consistent shows the newest state"
+            return "\(key) is absent\n  \(Self.time(latency))\(consistency == .consistent ? "" : ": \(hint)")\n"
+        }
         return "\(BytesText.escaped(entry.value.array))\n  version \(entry.version), \(way(latency, entry.receipt))\n"
     }
 
@@ -39,7 +43,7 @@ struct DemoAnswer {
         return "\(time): owner \(receipt.ownerNode)\(path)\(regions.isEmpty ? "" : ", quorum in \(regions)")"
     }
 
-    private static func time(_ duration: Duration) -> String {
+    static func time(_ duration: Duration) -> String {
         Quantity.time(microseconds: Answer.microseconds(duration))
     }
 }

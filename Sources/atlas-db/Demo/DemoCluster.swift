@@ -126,7 +126,7 @@ extension DemoCluster {
 
     /// Freezes a node.
     func stop(_ node: Int) throws(DemoError) {
-        try running(node).send(SIGSTOP)
+        try running(node).freeze()
         states[node] = .stopped
     }
 

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import AtlasRelay
 internal import Glibc
 internal import Logging
 internal import UnixSignals
@@ -16,8 +17,8 @@ struct DemoCommand: AsyncParsableCommand {
             Commands come from standard input, from a terminal or a script; the demo ends with it, with `quit`, and with \
             SIGINT, SIGTERM or SIGHUP. Everything that it started ends with it, whatever ends it.
 
-            Regions whose distances are known: us-east, us-east-2, us-west, eu-west, ap-northeast. At most 9 regions, \
-            and 27 nodes in all.
+            Regions whose distances are known: \(WorldDistances.regions.joined(separator: ", ")). At most \
+            \(DemoTopology.regionsMax) regions, and \(DemoTopology.nodesMax) nodes in all.
 
             Examples:
               atlas-db demo
@@ -126,17 +127,26 @@ struct DemoCommand: AsyncParsableCommand {
         try DemoOutput.write("Starting \(Quantity.plural(topology.nodes.count, "node")) in \(directory.path)\n")
         try await stage.start()
         let isNew = try await DemoSample.load(stage.clients, topology)
+        await stage.observer.refresh()
         let time = Quantity.time(microseconds: Answer.microseconds(ContinuousClock.now - begin))
         let sample = "\(DemoSample.keyCount) keys, such as \(DemoSample.key(DemoSample.kinds[0], 1))"
         try DemoOutput.write(
             "Ready after \(time), with \(isNew ? "sample data: \(sample)" : "the data that was there").\n"
                 + addresses(stage, topology)
+                + (Terminal.isThere ? Self.invitation(topology) : "")
                 + "help lists the commands, watch shows everything live, quit ends it.\n\n"
         )
         let observing = Task { await stage.observer.run() }
         defer { observing.cancel() }
         var session = DemoSession(stage, topology)
         try await session.run()
+    }
+
+    /// To somebody at a terminal who does not know yet what to do.
+    private static func invitation(_ topology: DemoTopology) -> String {
+        let last = topology.regions.count
+        return "Try: watch, and there \(last), which moves the workload to \(topology.regions[last - 1]); "
+            + "k kills a node, q leads back.\n"
     }
 
     private static func addresses(_ stage: DemoStage, _ topology: DemoTopology) -> String {

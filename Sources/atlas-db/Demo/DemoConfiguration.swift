@@ -29,8 +29,6 @@ struct DemoConfiguration: Sendable {
           log_retain_size: 16MiB
           log_cache_size: 2MiB
           disk_reserve: 8MiB
-        region:
-          latency_monitor_interval: 1s
         logging:
           level: notice
           format: text

@@ -9,23 +9,27 @@ struct DemoDirectory: Sendable {
     let isTemporary: Bool
     /// By node.
     let ports: [Int]
+    private let lock: DemoLock
 
     private static let listName = "nodes"
+    private static let temporaryPrefix = "atlas-demo-"
 
     /// - Parameter path: `nil`: a temporary directory.
     init(_ path: String?, _ topology: DemoTopology) throws {
         let names = topology.nodes.map(\.name)
         isTemporary = path == nil
-        let temporary = FileManager.default.temporaryDirectory.appendingPathComponent("atlas-demo-\(UUID())").path
-        self.path = URL(fileURLWithPath: path ?? temporary).standardizedFileURL.path
+        let temporary = FileManager.default.temporaryDirectory.appendingPathComponent(Self.temporaryPrefix).path
+        DemoLock.removeAbandoned(temporary)
+        self.path = URL(fileURLWithPath: path ?? "\(temporary)\(UUID())").standardizedFileURL.path
         let list = self.path + "/" + Self.listName
         if let text = try? String(contentsOfFile: list, encoding: .utf8) {
             ports = try Self.ports(text, names, self.path)
+            lock = try Self.lock(self.path)
             for port in ports where !LoopbackPort.isFree(port) {
                 throw CommandFailure(
                     .unavailable,
                     code: "in_use",
-                    "port \(port), which a node of the demo in \(self.path) has, is in use: another demo may be running there"
+                    "port \(port), which a node of the demo in \(self.path) has, is in use by another program"
                 )
             }
             return
@@ -35,6 +39,7 @@ struct DemoDirectory: Sendable {
             guard try FileManager.default.contentsOfDirectory(atPath: self.path).isEmpty else {
                 throw CommandFailure.usage("\(self.path) holds something else than a demo; give an empty directory")
             }
+            lock = try Self.lock(self.path)
             ports = LoopbackPort.choose(names.count)
             let lines = zip(names, ports).map { "\($0) \($1)\n" }
             try FileBytes.write(Array(lines.joined().utf8), toFile: list)
@@ -43,6 +48,15 @@ struct DemoDirectory: Sendable {
         } catch {
             throw CommandFailure.usage("cannot use \(self.path): \(error.localizedDescription)")
         }
+    }
+
+    private static func lock(_ path: String) throws -> DemoLock {
+        do {
+            if let lock = try DemoLock(path) { return lock }
+        } catch {
+            throw CommandFailure.usage("cannot use \(path): \(error)")
+        }
+        throw CommandFailure(.unavailable, code: "in_use", "another demo runs in \(path)")
     }
 
     private static func ports(_ text: String, _ names: [String], _ path: String) throws(CommandFailure) -> [Int] {

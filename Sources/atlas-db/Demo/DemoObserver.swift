@@ -1,4 +1,6 @@
 internal import AtlasClient
+internal import struct AtlasCore.Ballot
+internal import struct AtlasCore.NodeID
 internal import AtlasProtobuf
 internal import SwiftProtobuf
 
@@ -6,7 +8,7 @@ internal import SwiftProtobuf
 actor DemoObserver {
     static let interval = Duration.milliseconds(500)
     /// A node that does not answer in this time is left out.
-    private static let timeout = Duration.milliseconds(400)
+    private static let timeout = Duration.seconds(1)
     private static let eventsMax = 100
 
     /// What the tablets and distances are, as some node sees them.
@@ -42,7 +44,8 @@ actor DemoObserver {
     /// Until the task is cancelled.
     func run() async {
         while !Task.isCancelled {
-            await look()
+            await refresh()
+            await measureTraffic()
             try? await Task.sleep(for: Self.interval)
         }
     }
@@ -53,7 +56,8 @@ actor DemoObserver {
         if events.count > Self.eventsMax { events.removeLast() }
     }
 
-    private func look() async {
+    /// Looks at everything but the traffic, which takes two looks with some time between them.
+    func refresh() async {
         let before = await cluster.states
         await cluster.poll()
         let after = await cluster.states
@@ -62,7 +66,6 @@ actor DemoObserver {
             if case .ended(let how) = state { note("\(topology.nodes[node].name) ended by itself: \(how)") }
         }
         take(await reports(topology))
-        await measureTraffic()
     }
 
     /// From a node of each region, as far as they answer.
@@ -70,11 +73,10 @@ actor DemoObserver {
         await withTaskGroup(of: Report?.self) { group in
             for region in topology.regions.indices {
                 group.addTask { [clients] in
-                    guard let client = try? await clients.client(of: region),
-                        let tablets = try? await client.tablets(timeout: Self.timeout),
-                        let cluster = try? await client.cluster(timeout: Self.timeout)
-                    else { return nil }
-                    return Report(tablets: tablets, distances: cluster.distances)
+                    guard let client = try? await clients.client(of: region) else { return nil }
+                    async let tablets = client.tablets(timeout: Self.timeout)
+                    async let cluster = client.cluster(timeout: Self.timeout)
+                    return try? await Report(tablets: tablets, distances: cluster.distances)
                 }
             }
             var reports: [Report] = []
@@ -84,12 +86,13 @@ actor DemoObserver {
     }
 
     private func take(_ reports: [Report]) {
-        guard let newest = reports.max(by: { Self.age($0.tablets) < Self.age($1.tablets) }) else { return }
-        distances = reports.flatMap(\.distances)
-        tablets = newest.tablets.map { tablet in
+        if !reports.isEmpty { distances = reports.flatMap(\.distances) }
+        // What was known before is one of them: the one who knew it may not have answered this time.
+        let lists = reports.map(\.tablets) + [tablets]
+        tablets = (lists.max { Self.age($0) < Self.age($1) } ?? []).map { tablet in
             // Of what the nodes say about one tablet, that with the highest ballot is the newest.
-            let others = reports.flatMap(\.tablets).filter { ($0.tablet, $0.epoch) == (tablet.tablet, tablet.epoch) }
-            return others.max { Self.ballot($0) < Self.ballot($1) } ?? tablet
+            let same = lists.joined().filter { ($0.tablet, $0.epoch) == (tablet.tablet, tablet.epoch) }
+            return same.max { Self.ballot($0) < Self.ballot($1) } ?? tablet
         }
         for tablet in tablets where !tablet.ownerNode.isEmpty { noteOwner(tablet) }
     }
@@ -99,8 +102,10 @@ actor DemoObserver {
         tablets.reduce(UInt64(tablets.count)) { $0 &+ $1.epoch }
     }
 
-    private static func ballot(_ tablet: Atlas_TabletInfo) -> UInt64 {
-        tablet.hasReplica ? tablet.replica.ballot.counter : 0
+    private static func ballot(_ tablet: Atlas_TabletInfo) -> Ballot {
+        guard tablet.hasReplica else { return .zero }
+        let ballot = tablet.replica.ballot
+        return Ballot(counter: ballot.counter, node: NodeID(name: ballot.node), handoff: ballot.handoff)
     }
 
     private func noteOwner(_ tablet: Atlas_TabletInfo) {
@@ -157,6 +162,7 @@ extension DemoObserver {
                     start: Array(tablet.startKey),
                     end: Array(tablet.endKey),
                     owner: tablet.ownerNode.isEmpty ? nil : tablet.ownerNode,
+                    trouble: trouble(tablet.ownerNode, topology, nodes, cuts),
                     moved: owners[tablet.tablet]?.moved.map { (now - $0.at, $0.from) }
                 )
             },
@@ -178,6 +184,18 @@ extension DemoObserver {
             )
         }
         return nodes
+    }
+
+    /// What the owner of a tablet suffers from.
+    private func trouble(
+        _ owner: String,
+        _ topology: DemoTopology,
+        _ nodes: [DemoView.Node],
+        _ cuts: Set<Int>
+    ) -> String? {
+        guard let node = topology.nodes.firstIndex(where: { $0.name == owner }) else { return nil }
+        if nodes[node].state != .runs { return DemoScreen.text(nodes[node].state) }
+        return cuts.contains(topology.nodes[node].region) ? DemoScreen.cutOff : nil
     }
 
     private func path(_ one: Int, _ other: Int) -> DemoView.Path {

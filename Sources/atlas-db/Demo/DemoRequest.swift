@@ -39,20 +39,28 @@ extension DemoRequest {
     static let waitSecondsMax = 600.0
 
     static let helpText = """
-        get KEY [local|nearest|consistent]   put KEY VALUE   delete KEY   scan [PREFIX [LIMIT]]
-        use REGION              ask in another region from now on
-        load REGION|follow|off  where the workload is; follow: around the world
-        status                  nodes, workload, traffic and tablets on one screen
-        watch                   the same live, with faults at a keystroke
-        kill NODE               its process ends at once (SIGKILL)
+        get KEY [consistent|nearest|local]
+        put KEY VALUE
+        delete KEY
+        scan [PREFIX [LIMIT]]
+        use REGION                ask in another region from now on
+
+        status                    nodes, workload, traffic and tablets on one screen
+        watch                     the same live, with faults at a keystroke
+        load REGION|follow|off    where the workload is; follow: around the world
+
+        kill NODE                 end its process at once (SIGKILL)
         stop NODE, continue NODE  freeze its process, and let it go on
-        restart NODE            stop it in good order if it runs, and start it
-        cut REGION, heal        take a region off the network, and end all cuts
-        distance A B MS         change the round trip between two regions
-        split KEY               cut the tablet in front of the key
-        move KEY REGION         hand the tablet to another region
-        wait SECONDS            do nothing, for scripts
-        quit                    end everything
+        restart NODE              stop it in good order if it runs, and start it
+        cut REGION, heal          take a region off the network, and end all cuts
+        distance A B MS           change the round trip between two regions
+
+        split KEY                 cut the tablet in front of the key
+        move KEY REGION           hand the tablet to another region
+
+        wait SECONDS              do nothing, for scripts
+        help                      this text
+        quit, exit                end everything
 
         Names of regions and nodes may be cut short as long as they are clear.
 
@@ -77,13 +85,16 @@ extension DemoRequest {
     }
 
     private static let usages: [String: (text: String, arguments: ClosedRange<Int>)] = [
-        "get": ("KEY [local|nearest|consistent]", 1...2), "put": ("KEY VALUE", 2...2), "delete": ("KEY", 1...1),
+        "get": ("KEY [consistent|nearest|local]", 1...2), "put": ("KEY VALUE", 2...2), "delete": ("KEY", 1...1),
         "scan": ("[PREFIX [LIMIT]]", 0...2), "use": ("REGION", 1...1), "load": ("REGION|follow|off", 1...1),
         "status": ("", 0...0), "watch": ("", 0...0), "kill": ("NODE", 1...1), "stop": ("NODE", 1...1),
         "continue": ("NODE", 1...1), "restart": ("NODE", 1...1), "cut": ("REGION", 1...1), "heal": ("", 0...0),
         "distance": ("REGION REGION MILLISECONDS", 3...3), "split": ("KEY", 1...1), "move": ("KEY REGION", 2...2),
         "wait": ("SECONDS", 1...1), "help": ("", 0...0), "quit": ("", 0...0), "exit": ("", 0...0),
     ]
+
+    /// Of all commands.
+    static var names: [String] { usages.keys.sorted() }
 
     /// What stands behind the second word, as it stands there.
     private static func value(_ line: String) -> String {

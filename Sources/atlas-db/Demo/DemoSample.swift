@@ -42,6 +42,8 @@ enum DemoSample {
                 try await $0.moveTablet(of: Bytes(kind + "/"), to: .region(region), timeout: $1)
             }
         }
+        // Until all regions have heard who owns what.
+        try await Task.sleep(for: .milliseconds(topology.roundTrips.joined().max() ?? 0))
         return true
     }
 }

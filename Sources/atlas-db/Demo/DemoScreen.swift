@@ -27,8 +27,8 @@ struct DemoScreen {
 
     private var regionTable: String {
         var table = TextTable([
-            .left("REGION"), .left("NODES"), .right("MEMORY"), .right("OWNS"), .right("OPERATIONS"), .right("ERRORS"),
-            .right("P50"), .right("P99"),
+            .left("REGION"), .left("NODES"), .right("OWNS"), .right("OPS"), .right("ERRORS"), .right("P50"),
+            .right("P99"), .right("MEMORY"),
         ])
         for region in view.regions {
             let owned = region.nodes.reduce(0) { $0 + $1.owned }
@@ -36,18 +36,20 @@ struct DemoScreen {
             table.add(
                 [
                     (region.hasLoad ? "* " : "  ") + region.name,
-                    region.nodes.enumerated().map { "\($0 + 1) \(Self.state($1.state))" }.joined(separator: "  ")
-                        + (region.isCut ? "  CUT OFF" : ""),
-                    Quantity.bytes(memory), "\(owned)",
-                ] + Self.cells(region.operations)
+                    region.nodes.enumerated().map { "\($0 + 1) \(Self.text($1.state))" }.joined(separator: "  ")
+                        + (region.isCut ? "  \(Self.cutOff)" : ""),
+                    "\(owned)",
+                ] + Self.cells(region.operations) + [Quantity.bytes(memory)]
             )
         }
         return table.take()
     }
 
-    private static func state(_ state: DemoCluster.NodeState) -> String {
+    static let cutOff = "CUT OFF"
+
+    static func text(_ state: DemoCluster.NodeState) -> String {
         switch state {
-        case .runs: "runs"
+        case .runs: "up"
         case .stopped: "STOPPED"
         case .killed: "KILLED"
         case .ended: "ENDED"
@@ -84,12 +86,13 @@ struct DemoScreen {
     private var tabletTable: String {
         if view.tablets.isEmpty { return "No tablet is known.\n" }
         var table = TextTable([
-            .left("TABLET FROM"), .left("TO"), .left("OWNER"), .left("CAME"), .left("FROM"),
+            .left("TABLET FROM"), .left("TO"), .left("OWNER"), .left("SINCE"), .left("BEFORE"),
         ])
         for tablet in view.tablets {
             table.add([
                 "  " + Self.bound(tablet.start, or: "first"), Self.bound(tablet.end, or: "last"),
-                tablet.owner ?? "NONE KNOWN", tablet.moved.map { "\(Self.time($0.ago)) ago" } ?? "-",
+                (tablet.owner ?? "NONE KNOWN") + (tablet.trouble.map { "  \($0)" } ?? ""),
+                tablet.moved.map { "\(Self.time($0.ago)) ago" } ?? "-",
                 tablet.moved?.from ?? "-",
             ])
         }

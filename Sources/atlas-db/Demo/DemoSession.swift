@@ -57,6 +57,7 @@ struct DemoSession {
             self.region = region
             return ""
         case .status:
+            await stage.observer.refresh()
             return DemoScreen(view: await stage.observer.view()).text
         case .watch:
             guard Terminal.isThere else { throw DemoError("watch needs a terminal; status shows the same once") }
@@ -68,7 +69,12 @@ struct DemoSession {
         case .help:
             return DemoRequest.helpText
         default:
-            return try await ask(request, try await stage.clients.client(of: region))
+            let begin = ContinuousClock.now
+            do {
+                return try await ask(request, try await stage.clients.client(of: region))
+            } catch {
+                throw DemoError("\(Self.message(error)); after \(DemoAnswer.time(ContinuousClock.now - begin))")
+            }
         }
     }
 
@@ -81,7 +87,8 @@ struct DemoSession {
             var options = GetOptions()
             options.consistency = consistency
             options.wantsReceipt = true
-            return answer.text(read: try await client.get(key, options: options), key: key, latency)
+            let entry = try await client.get(key, options: options)
+            return answer.text(read: entry, key: key, consistency, latency)
         case .put(let key, let value):
             var options = PutOptions()
             options.wantsReceipt = true

@@ -32,6 +32,8 @@ struct DemoView: Sendable {
         var end: [UInt8]
         /// `nil`: nobody knows one.
         var owner: String?
+        /// What the owner suffers from; `nil`: nothing.
+        var trouble: String?
         /// How long ago it came there, and from where; `nil` if it has been there ever since.
         var moved: (ago: Duration, from: String)?
     }

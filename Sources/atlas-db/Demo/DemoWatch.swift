@@ -5,8 +5,11 @@ struct DemoWatch {
     let region: Int
     private let terminal = Terminal.shared
 
-    static let footer =
-        "k kill the busiest node  r restart  c cut its region  h heal  1-9 workload  0 off  f follow  q back"
+    /// In 80 columns.
+    static func footer(regionCount: Int) -> String {
+        "k kill busiest  c cut it  r restart  h heal  "
+            + (regionCount > 1 ? "1-\(regionCount)" : "1") + " load  0 off  f follow  q back"
+    }
 
     init(_ stage: DemoStage, region: Int) {
         self.stage = stage
@@ -20,10 +23,8 @@ struct DemoWatch {
         var problem = ""
         while !Task.isCancelled {
             let view = await stage.observer.view()
-            terminal.draw(
-                DemoScreen(view: view).text + (problem.isEmpty ? "" : "\nerror: \(problem)\n"),
-                footer: Self.footer
-            )
+            let footer = problem.isEmpty ? Self.footer(regionCount: view.regions.count) : "error: \(problem)"
+            terminal.draw(DemoScreen(view: view).text, footer: footer)
             guard let key = await terminal.key(within: DemoObserver.interval) else { continue }
             guard case .character(let character) = key, !Self.ends.contains(character) else { return }
             do {

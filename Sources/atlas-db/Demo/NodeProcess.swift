@@ -28,6 +28,15 @@ struct NodeProcess: Sendable {
         kill(pid, signal)
     }
 
+    /// SIGSTOP, and waits until nothing of it runs any more, or it has ended: that takes as long as its threads take to
+    /// notice.
+    func freeze() {
+        send(SIGSTOP)
+        var found = siginfo_t()
+        // Its end remains to be seen by `poll`.
+        while waitid(P_PID, id_t(pid), &found, WSTOPPED | WEXITED | WNOWAIT) < 0, errno == EINTR {}
+    }
+
     /// Waits for its end.
     /// - Returns: whether it came in time.
     func hasEnded(within time: Duration) async -> Bool {
@@ -61,6 +70,13 @@ enum NodeProcessStarter {
         try await thread.runIfActive { try spawn(configuration, log) }
     }
 
+    /// This program. By its own name, under which `top` shows it; if that has been replaced, what runs here.
+    private static var executable: String {
+        let link = "/proc/self/exe"
+        let path = try? FileManager.default.destinationOfSymbolicLink(atPath: link)
+        return path.flatMap { access($0, X_OK) == 0 ? $0 : nil } ?? link
+    }
+
     private static func spawn(_ configuration: String, _ log: String) throws -> NodeProcess {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -86,7 +102,7 @@ enum NodeProcessStarter {
         let envp = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var pid: pid_t = 0
-        let code = posix_spawn(&pid, "/proc/self/exe", &actions, &attributes, argv, envp)
+        let code = posix_spawn(&pid, executable, &actions, &attributes, argv, envp)
         guard code == 0 else { throw CommandFailure.failed("cannot start a node: \(SystemError(code: code))") }
         return NodeProcess(pid: pid)
     }

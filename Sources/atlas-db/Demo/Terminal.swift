@@ -38,7 +38,7 @@ final class Terminal: Sendable {
     func draw(_ text: String, footer: String) {
         let (rows, columns) = size
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false).prefix(rows - 1)
-        let body = lines.map { $0.prefix(columns) + "\u{1B}[K\r\n" }.joined()
+        let body = lines.map { $0.prefix(columns) + "\u{1B}[K\n" }.joined()
         original.withLockedValue {
             guard $0 != nil else { return }
             try? DemoOutput.write("\u{1B}[H\(body)\u{1B}[J\u{1B}[\(rows);1H\(footer.prefix(columns))")
@@ -63,16 +63,46 @@ final class Terminal: Sendable {
     /// - Returns: `nil` if none came in time.
     func key(within time: Duration) async -> Key? {
         let milliseconds = Int32(TimeLength(time).milliseconds)
-        return (try? await thread.runIfActive { Self.readKey(milliseconds) }) ?? .end
+        do {
+            return try await thread.runIfActive { Self.readKey(milliseconds) }
+        } catch {
+            return .end
+        }
     }
 
     private static func readKey(_ milliseconds: Int32) -> Key? {
+        guard hasInput(within: milliseconds) else { return nil }
+        guard let byte = readByte() else { return .end }
+        if byte == escape, hasInput(within: 0) {
+            skipSequence()
+            return nil
+        }
+        return .character(Character(Unicode.Scalar(byte)))
+    }
+
+    private static let escape: UInt8 = 0x1B
+
+    /// Keys such as the arrows are several bytes, of which the first is escape: they mean nothing here. The last is a letter
+    /// or ~.
+    private static func skipSequence() {
+        guard let first = readByte(), [UInt8(ascii: "["), UInt8(ascii: "O")].contains(first) else { return }
+        while hasInput(within: 0), let byte = readByte() {
+            if (UInt8(ascii: "@")...UInt8(ascii: "~")).contains(byte) { return }
+        }
+    }
+
+    private static func hasInput(within milliseconds: Int32) -> Bool {
         var waiting = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
-        guard poll(&waiting, 1, milliseconds) > 0 else { return nil }
-        var bytes = [UInt8](repeating: 0, count: 16)
-        let count = read(STDIN_FILENO, &bytes, bytes.count)
-        if count < 0, errno == EINTR { return nil }
-        // Keys such as the arrows are several bytes, of which the first is escape.
-        return count > 0 ? .character(Character(Unicode.Scalar(bytes[0]))) : .end
+        return poll(&waiting, 1, milliseconds) > 0
+    }
+
+    /// - Returns: `nil` if nothing comes any more.
+    private static func readByte() -> UInt8? {
+        var byte: UInt8 = 0
+        while true {
+            let count = read(STDIN_FILENO, &byte, 1)
+            if count < 0, errno == EINTR { continue }
+            return count > 0 ? byte : nil
+        }
     }
 }
