@@ -3,7 +3,7 @@
 ADDRESS ?= 127.0.0.1:8080
 DATA ?= ./data
 
-.PHONY: help setup run build release test check format proto bench clean
+.PHONY: help setup run demo build release test check format proto bench clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -13,6 +13,9 @@ setup: ## Install the system packages that are missing
 
 run: release ## Build, and start a database on ADDRESS (127.0.0.1:8080) with its data in DATA (./data)
 	exec .build/release/atlas-db start --address $(ADDRESS) --data-dir $(DATA)
+
+demo: release ## Three regions on this machine, to play with
+	exec .build/release/atlas-db demo
 
 build: setup ## Debug build
 	swift build
