@@ -87,9 +87,41 @@ struct LivenessTests {
 
         _ = liveness.hear(0, incarnation: 8, now: 6)
         #expect(liveness.support(from: voter, acknowledgedIn: 4) == nil)
-        #expect(liveness.runningEpoch(for: nodeID(1), now: 60) == 0)
+        #expect(liveness.runningEpoch(for: nodeID(1), now: 60) == 9, "what was given stays given")
         #expect(liveness.others[0].nextSequence == 12, "replies to earlier heartbeats must not be taken for later ones")
         let own = Voter(node: nodeID(2), incarnation: 7, region: region)
         #expect(liveness.support(from: own, acknowledgedIn: 0) == .max)
+    }
+
+    @Test func theLaterSessionIsThePresentOne() {
+        var liveness = liveness()
+        #expect(liveness.isPresent(0, incarnation: 7, session: nil, now: 5), "nobody has been heard before")
+        _ = liveness.hear(0, incarnation: 7, now: 5)
+        _ = liveness.meet(0, session: 50)
+        liveness.others[0].grant = (9, 100)
+        #expect(!liveness.isPresent(0, incarnation: 8, session: nil, now: 6))
+        #expect(!liveness.isPresent(0, incarnation: 8, session: 50, now: 6))
+        #expect(liveness.isPresent(0, incarnation: 8, session: 51, now: 6))
+        #expect(liveness.isPresent(0, incarnation: 7, session: 49, now: 6), "which session it is `meet` decides")
+
+        liveness.others[0].isSuspected = true
+        #expect(!liveness.isPresent(0, incarnation: 8, session: nil, now: 99), "it counts on this node's support")
+        #expect(liveness.isPresent(0, incarnation: 8, session: nil, now: 100))
+        #expect(liveness.isPresent(0, incarnation: 8, session: 49, now: 100))
+    }
+
+    /// The next life of a node knows nothing of the support that was given to the one before it; another incarnation may
+    /// be an earlier one.
+    @Test func supportIsTakenBackFromAFormerLifeAlone() {
+        var liveness = liveness()
+        _ = liveness.hear(0, incarnation: 7, now: 5)
+        _ = liveness.meet(0, session: 50)
+        liveness.others[0].grant = (9, 100)
+        _ = liveness.hear(0, incarnation: 8, now: 6)
+        let isPresent = [liveness.meet(0, session: 60), liveness.meet(0, session: 60), liveness.meet(0, session: 59)]
+        #expect(isPresent == [nil, true, false])
+        #expect(liveness.runningEpoch(for: nodeID(1), now: 60) == 9)
+        #expect(liveness.meet(0, session: 61) == nil)
+        #expect(liveness.runningEpoch(for: nodeID(1), now: 60) == 0)
     }
 }

@@ -55,7 +55,7 @@ struct DemoScreenTests {
             DemoScreen(view: trouble).text == """
                 Atlas DB demo: 2 of 4 nodes in 2 regions, 1 m 15 s; workload in eu-west
 
-                REGION     NODES                      OWNS    OPS  ERRORS      P50      P99    MEMORY
+                REGION     NODES                    OWNS    OPS  ERRORS      P50      P99    MEMORY
                   us-east  1 KILLED  2 up  CUT OFF     1      -       -        -        -  54.0 MiB
                 * eu-west  1 up  2 STOPPED             2  100/s   1.5/s  1.03 ms  75.4 ms   108 MiB
 

@@ -55,8 +55,6 @@ package struct OtherNode: Sendable {
     package let region: RegionID
     /// As it was heard last; 0 before that.
     package internal(set) var incarnation: UInt64 = 0
-    /// Incarnations that another one has followed: late messages of theirs say nothing.
-    var formerIncarnations: [UInt64] = []
     package internal(set) var session: UInt64 = 0
     /// Which of its requests have come.
     var requests = SequenceWindow()
@@ -112,18 +110,33 @@ package struct RoundTrip: Hashable, Sendable {
 // MARK: - Who is alive
 
 extension Liveness {
-    /// Takes note of a message. A node that lost its disk is another one.
+    /// Whether a message comes from the node that goes by its sender's name now, rather than from one that lost its disk
+    /// and whose last messages come late.
+    ///
+    /// Of two, the one with the later session lives. Where a clock went back together with the loss of a disk, that may be
+    /// the wrong one: then the other is taken once the present one has been silent, and this node supports it no more.
+    /// - Parameter session: of the sender, if the message names it.
+    func isPresent(_ index: Int, incarnation: UInt64, session: UInt64?, now: UInt64) -> Bool {
+        let other = others[index]
+        if other.incarnation == incarnation || other.incarnation == 0 { return true }
+        if let session, session > other.session { return true }
+        return other.isSuspected && runningEpoch(for: other.node, now: now) == 0
+    }
+
+    /// Takes note of a message of the present node under its name. A node that lost its disk is another one.
+    ///
+    /// What is left of the support of the one before it is kept: should it be that one that lives, it counts on it.
     /// - Returns: whether the node had been suspected.
     mutating func hear(_ index: Int, incarnation: UInt64, now: UInt64) -> Bool {
         if others[index].incarnation == 0 { others[index].incarnation = incarnation }
         if others[index].incarnation != incarnation {
-            let former = others[index].formerIncarnations + [others[index].incarnation]
             var fresh = OtherNode(node: others[index].node, region: others[index].region)
             fresh.incarnation = incarnation
             fresh.roundTrip = others[index].roundTrip
             fresh.isSuspected = others[index].isSuspected
             fresh.nextSequence = others[index].nextSequence
-            fresh.formerIncarnations = Array(former.suffix(16))
+            fresh.grant = others[index].grant
+            fresh.idleSender = others[index].idleSender
             others[index] = fresh
         }
         others[index].lastHeard = now
@@ -131,18 +144,14 @@ extension Liveness {
         return others[index].isSuspected
     }
 
-    /// Whether a message comes from an incarnation that is no more.
-    func isFormer(_ index: Int, incarnation: UInt64) -> Bool {
-        others[index].formerIncarnations.contains(incarnation)
-    }
-
     /// Takes note of the session that a message names.
     /// - Returns: whether it is the present one; `nil` if it has just begun, and the node remembers nothing of before.
     mutating func meet(_ index: Int, session: UInt64) -> Bool? {
         guard session != others[index].session else { return true }
         guard session > others[index].session else { return false }
+        // The support of an incarnation whose session is not known may be that of another one (see `hear`).
+        if others[index].session != 0 { others[index].grant = nil }
         others[index].session = session
-        others[index].grant = nil
         others[index].idleReceiver = IdleListReceiver()
         others[index].requests = SequenceWindow()
         return nil

@@ -4,9 +4,16 @@ extension NodeCore {
         guard let index = context.liveness.index(of: sender) else {
             return context.effects.append(.report("refused a message from a node that is no member"))
         }
-        guard !context.liveness.isFormer(index, incarnation: incarnation) else { return }
+        let now = context.now.monotonic
+        let isPresent = context.liveness.isPresent(
+            index,
+            incarnation: incarnation,
+            session: message.senderSession,
+            now: now
+        )
+        guard isPresent else { return context.mark(.formerIncarnation) }
         let before = context.liveness.others[index].incarnation
-        let wasSuspected = context.liveness.hear(index, incarnation: incarnation, now: context.now.monotonic)
+        let wasSuspected = context.liveness.hear(index, incarnation: incarnation, now: now)
         // Another node under the same name: the one before it will not come back. Where none has been heard before, it may
         // still not be the one that the configs name.
         if before == 0 { watchTablets(of: sender) } else if before != incarnation { noteSilence(of: sender) }

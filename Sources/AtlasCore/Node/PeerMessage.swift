@@ -11,11 +11,22 @@ package enum PeerMessage: Hashable, Sendable {
     case snapshotOffer(SnapshotOffer)
     case snapshotRequest(SnapshotRequest)
     case snapshotPart(SnapshotPart)
+
+    /// The life of the sender; `nil` if the message does not name it.
+    var senderSession: UInt64? {
+        switch self {
+        case .heartbeat(let heartbeat): heartbeat.session
+        case .heartbeatReply(let reply): reply.ownSession
+        case .confirm(let confirm): confirm.session
+        case .request(let request): request.session
+        default: nil
+        }
+    }
 }
 
 /// Keeps support alive, measures the round trip, and closes timestamps. Source: consensus.md sections 5 and 6.
 package struct Heartbeat: Hashable, Sendable {
-    /// The life of the sender: drawn anew at each start.
+    /// The life of the sender: ascends with each start.
     package var session: UInt64
     /// Ascends within a session.
     package var sequence: UInt64

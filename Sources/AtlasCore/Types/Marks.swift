@@ -9,7 +9,7 @@ package enum Mark: UInt8, CaseIterable, Sendable {
     case requestForwarded, requestRetried, responseLate, verdictPostponed
     case sealChosen, split, reconfigured, voterJoined, voterLeft, initialOwner, sealedStream, superseded
     case snapshotOffered, snapshotInstalled, snapshotRestarted, snapshotStale, snapshotLost, windowTruncated
-    case clockJump, clockRefused, foreignIncarnation
+    case clockJump, clockRefused, foreignIncarnation, formerIncarnation
 }
 
 /// The marks that were passed.

@@ -173,31 +173,33 @@ struct ScriptedNode {
             guard let config = configs.first(where: { $0.key == key }) else { throw ScriptError("unknown tablet") }
             return config
         }
-        return .message(withSessions(message, of: node), from: node, incarnation: incarnation)
+        let session = session(of: node, incarnation: incarnation)
+        return .message(withSessions(message, session), from: node, incarnation: incarnation)
     }
 
-    private func session(of node: NodeID) -> UInt64 {
-        node.rawValue * 100 + lives[node, default: 1]
+    /// A later incarnation of a node has the later sessions.
+    private func session(of node: NodeID, incarnation: UInt64) -> UInt64 {
+        node.rawValue * 1_000 + incarnation * 10 + lives[node, default: 1]
     }
 
     /// Every message belongs to the present lives of its sender and of the node here.
-    private func withSessions(_ message: PeerMessage, of sender: NodeID) -> PeerMessage {
+    private func withSessions(_ message: PeerMessage, _ session: UInt64) -> PeerMessage {
         switch message {
         case .heartbeat(var heartbeat):
-            heartbeat.session = session(of: sender)
+            heartbeat.session = session
             return .heartbeat(heartbeat)
         case .heartbeatReply(var reply):
             reply.session = core?.liveness.session ?? 0
-            reply.ownSession = session(of: sender)
+            reply.ownSession = session
             return .heartbeatReply(reply)
         case .confirm(var confirm):
-            confirm.session = session(of: sender)
+            confirm.session = session
             return .confirm(confirm)
         case .confirmed(var confirmed):
             confirmed.session = core?.liveness.session ?? 0
             return .confirmed(confirmed)
         case .request(var request):
-            request.session = session(of: sender)
+            request.session = session
             return .request(request)
         case .response(var response):
             response.session = core?.liveness.session ?? 0
@@ -259,7 +261,7 @@ struct ScriptedNode {
             let reply = HeartbeatReply(
                 session: heartbeat.session,
                 sequence: heartbeat.sequence,
-                ownSession: session(of: node),
+                ownSession: session(of: node, incarnation: Notation.incarnation),
                 clock: max(heartbeat.clock, stamp(now.wall)),
                 supportEpoch: epoch.rawValue,
                 supportDuration: settings.supportDuration,
