@@ -115,9 +115,18 @@ extension World {
         return choice.isEmpty ? clientRandom.below(nodes.count) : clientRandom.pick(choice).number
     }
 
-    /// Clients are beside their nodes: a request to a node that is up arrives at once.
+    /// Clients are beside their nodes: a request to a node that is up arrives at once, or when the node goes on.
     private func send(_ request: Request, _ handle: RequestHandle, to node: Int) throws(SimulationFailure) {
-        guard nodes[node].isUp, nodes[node].pausedUntil <= now else { return }
+        guard nodes[node].isUp else { return }
+        guard nodes[node].pausedUntil <= now else {
+            let arrival = Occurrence.request(request, handle, node: node, life: nodes[node].life)
+            return schedule(arrival, at: nodes[node].pausedUntil)
+        }
+        try receive(request, handle, at: node)
+    }
+
+    /// A node counts a request's time from when it reads it, however long ago the client gave up.
+    func receive(_ request: Request, _ handle: RequestHandle, at node: Int) throws(SimulationFailure) {
         var request = request
         let reading = nodes[node].clock.reading(at: now)
         request.deadline = reading.monotonic + options.workload.timeout

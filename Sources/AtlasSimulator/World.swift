@@ -95,6 +95,8 @@ package final class World {
         case flush(node: Int)
         case start(node: Int)
         case client(Int)
+        /// A request arrives at a node that paused when it was sent.
+        case request(Request, RequestHandle, node: Int, life: UInt64)
         case timeout(client: Int, attempt: UInt64)
         case fault(FaultOccurrence, Random)
         /// A client writes in a hurry, at this node.
@@ -264,6 +266,10 @@ package final class World {
             try start(node)
         case .client(let client):
             if let workload { try workload.act(client, in: self) } else { try act(client) }
+        case .request(let request, let handle, let node, let life):
+            if postpone(occurrence, node: node) { return }
+            guard nodes[node].life == life, nodes[node].isUp else { return }
+            try receive(request, handle, at: node)
         case .timeout(let client, let attempt):
             try timeOut(client, attempt: attempt)
         case .fault(let fault, let random):
