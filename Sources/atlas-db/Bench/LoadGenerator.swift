@@ -13,7 +13,7 @@ struct LoadGenerator: Sendable {
         var inFlight: Int
         /// Operations a second; nil: closed loop.
         var rate: Double?
-        /// No operation begins later than this.
+        /// No worker takes on an operation later than this.
         var duration: Duration
         /// No more operations than this; nil: as many as there is time for.
         var requests: UInt64?
@@ -84,14 +84,12 @@ struct LoadGenerator: Sendable {
     private func nextOperation(from start: ContinuousClock.Instant) async -> ContinuousClock.Instant? {
         let number = progress.begun.wrappingAdd(1, ordering: .relaxed).oldValue
         if let requests = limits.requests, number >= requests { return nil }
-        var due = ContinuousClock.now
-        if let rate = limits.rate {
-            due = start + .seconds(Double(number) / rate)
-            if due - start >= limits.duration { return nil }
-            try? await Task.sleep(until: due, tolerance: .zero, clock: .continuous)
-        }
-        if ContinuousClock.now - start >= limits.duration || progress.isStopped.load(ordering: .relaxed) { return nil }
-        return due
+        let now = ContinuousClock.now
+        let due = limits.rate.map { start + .seconds(Double(number) / $0) } ?? now
+        if max(now, due) - start >= limits.duration { return nil }
+        // However late it wakes up, an operation that a worker was free for takes place.
+        if due > now { try? await Task.sleep(until: due, tolerance: .zero, clock: .continuous) }
+        return progress.isStopped.load(ordering: .relaxed) ? nil : due
     }
 }
 
