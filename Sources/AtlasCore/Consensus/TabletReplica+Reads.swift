@@ -16,6 +16,9 @@ extension TabletReplica {
         guard waitingReads.count < limits.waitingReadsMax else {
             return context.refuse(handle, .overloaded("too many reads wait for a state"))
         }
+        var request = request
+        // The only voter has nobody to be behind: what it has not applied yet it soon owns.
+        if config.voters.count == 1 { request.consistency = .consistent }
         var read = WaitingRead(handle: handle, request: request)
         let hasLease = isOwner && leaseUntil(context: context) > context.now.monotonic
         // An owner that hears of nobody is as good a replica as any other.
