@@ -43,6 +43,24 @@ extension ScenarioTests {
         try scenario.finish()
     }
 
+    /// An owner that was replaced while it was away disturbs nobody when it comes back.
+    @Test(arguments: 0..<3, [[3], [2, 2, 2]])
+    func ownerComesBackAfterATakeover(former: Int, shape: [Int]) throws {
+        let scenario = Scenario(shape)
+        try scenario.settle(owner: former)
+        try scenario.write(0, "a", at: former)
+        try scenario.crash(former)
+        try scenario.run(until: "another node owns the tablet") { scenario.owner() != nil }
+        let owner = try #require(scenario.owner())
+        let ballot = try #require(scenario.replica(owner)).promised
+        try scenario.start(former)
+        try scenario.run(until: "the former owner follows") { scenario.replica(former)?.promised == ballot }
+        try scenario.run(milliseconds: 5_000)
+        #expect(scenario.owners() == [owner])
+        #expect(try #require(scenario.replica(owner)).promised == ballot)
+        try scenario.finish()
+    }
+
     /// Two regions take the tablet from each other again and again, at the same time.
     @Test func twoRegionsFightForATablet() throws {
         let scenario = Scenario([2, 2]) { $0.settings.supportDuration = 0 }

@@ -42,12 +42,16 @@ extension TabletReplica {
     /// Makes sure that somebody takes over where nobody owns the promised ballot any more.
     mutating func watchOwner(context: inout StepContext) {
         guard ownership == nil, candidacy == nil, pendingHandoff == nil, !isSealed else { return }
-        let isVacant = promised == .zero || promised.owner == node
         guard isVacant || isOwnerSilent(context: context) else { return }
         guard electionDue == .max else { return }
         let step = context.settings.takeoverStep
         let wait = promised.owner == node ? 0 : UInt64(takeoverRank(context: context)) * step
         scheduleElection(after: wait + UInt64.random(in: 0...step, using: &context.random), context: &context)
+    }
+
+    /// Whether, for all that this node has promised, the tablet has no owner while it has none here.
+    private var isVacant: Bool {
+        promised == .zero || promised.owner == node
     }
 
     /// Whether the owner of the promised ballot cannot be expected to go on: it is silent, or has lost its disk.
@@ -79,10 +83,9 @@ extension TabletReplica {
         guard electionDue <= context.now.monotonic else { return call(by: electionDue, context: &context) }
         electionDue = .max
         guard ownership == nil, candidacy == nil, !isSealed else { return }
-        if promised.owner == node {
-            startElection(context: &context)
-        } else if promised == .zero || isOwnerSilent(context: context) {
-            startElection(isProbing: true, context: &context)
+        if isVacant || isOwnerSilent(context: context) {
+            // Somebody may have become the owner while this node did not hear, even where it was the owner itself.
+            startElection(isProbing: config.voters.count > 1, context: &context)
         }
     }
 
@@ -94,9 +97,8 @@ extension TabletReplica {
         if ownership != nil || candidacy != nil { stepDown(context: &context) }
         pendingHandoff = nil
         electionDue = .max
-        if promised != .zero, promised.owner != node {
-            context.moves.begin(key, from: promised.owner, because: .takeover)
-        }
+        let former = promised.owner == node ? highestSeen.owner : promised.owner
+        if promised != .zero, former != node { context.moves.begin(key, from: former, because: .takeover) }
         let ballot = Ballot(counter: highestSeen.counter + 1, node: node)
         candidacy = Candidacy(
             ballot: ballot,
@@ -153,7 +155,7 @@ extension TabletReplica {
 
     mutating func tickCandidacy(context: inout StepContext) {
         guard let candidacy else { return }
-        if candidacy.isProbing, promised != .zero, !isOwnerSilent(context: context) {
+        if candidacy.isProbing, !isVacant, !isOwnerSilent(context: context) {
             // The owner is back.
             self.candidacy = nil
             return watchOwner(context: &context)
