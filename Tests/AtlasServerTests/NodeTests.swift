@@ -55,6 +55,28 @@ import Testing
         await node.close()
     }
 
+    /// A node that is written to little flushes its store for that alone: until then its core keeps the epoch.
+    @Test func anEndedEpochIsForgottenOnceTheStoreHasWhatFollows() async throws {
+        let directory = try TemporaryDirectory()
+        let node = try await TestNode.open(directory)
+        try await node.put("a", "1")
+        let outcome = await node.administer(
+            AdminRequest(key: Key(Array("a".utf8)), action: .split(at: Key(Array("m".utf8))))
+        )
+        guard case .sealed(let successors) = outcome else { throw TestNode.Unexpected(outcome: outcome) }
+        #expect(successors.count == 2)
+        #expect(node.node.inspect { $0.retired.count } == 1)
+
+        try node.node.maintenance.flushForEnded()
+        let end = ContinuousClock.now + .seconds(20)
+        while node.node.inspect({ $0.retired.count }) != 0, ContinuousClock.now < end {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        #expect(node.node.inspect { $0.retired.count } == 0)
+        #expect(try node.value("a") == "1")
+        await node.close()
+    }
+
     /// The log moves the last live records of an old segment behind newer ones, which may be the last thing it does.
     @Test func aRestartFindsWhatTheLogMovedToItsEnd() async throws {
         let directory = try TemporaryDirectory()

@@ -53,6 +53,12 @@ final class TestNode: Sendable {
         }
     }
 
+    func administer(_ request: AdminRequest) async -> Outcome {
+        await withCheckedContinuation { continuation in
+            node.administer(request, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
+        }
+    }
+
     struct Unexpected: Error {
         let outcome: Outcome
     }

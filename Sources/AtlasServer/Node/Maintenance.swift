@@ -21,6 +21,8 @@ final class Maintenance: Sendable {
     private let tasks = NIOLockedValueBox<[RepeatedTask]>([])
     private let flushedAt = NIOLockedValueBox<UInt64>(0)
     private let flushLock = NIOLock()
+    /// The ended epochs that the store was flushed for.
+    private let flushedFor = NIOLockedValueBox<Set<TabletKey>>([])
 
     /// The store is flushed when the log has grown by so many bytes: the most that a restart applies again.
     static let flushBytes: UInt64 = 128 << 20
@@ -58,6 +60,13 @@ final class Maintenance: Sendable {
             guard log.statistics().bytesWritten >= flushedAt.withLockedValue({ $0 }) + Self.flushBytes else { return }
             inBackground("flush") { try $0.flush() }
         }
+        // One after the other: this one waits for the shard.
+        let part = loop.scheduleRepeatedAsyncTask(
+            initialDelay: Self.flushCheckInterval,
+            delay: Self.flushCheckInterval
+        ) { [self] _ in
+            pool.runIfActive(eventLoop: loop) { [self] in perform("flush") { try $0.flushForEnded() } }
+        }
         let collect = loop.scheduleRepeatedTask(initialDelay: gcInterval, delay: gcInterval) { [self] _ in
             inBackground("garbage collection") { maintenance in
                 let collected = try maintenance.collectGarbage()
@@ -68,7 +77,7 @@ final class Maintenance: Sendable {
             shard.transfers.sender.expire()
             inBackground("ballast") { $0.fillBallast() }
         }
-        tasks.withLockedValue { $0 = [check, collect, fill] }
+        tasks.withLockedValue { $0 = [check, part, collect, fill] }
     }
 
     /// When it returns nothing of this is left on the loop. Not to be called there.
@@ -112,6 +121,15 @@ final class Maintenance: Sendable {
         }
     }
 
+    /// The core keeps an ended epoch, and looks after it, until the store has made durable what it has led to. A node that
+    /// is written to little would not flush for that in a long time, and what it keeps costs with every tablet it has.
+    func flushForEnded() throws {
+        let ended = shard.inspect { core in Set(core.retired.lazy.map(\.replica.key)) } ?? []
+        let isKnown = flushedFor.withLockedValue { $0.isSuperset(of: ended) }
+        if !isKnown { try flush() }
+        flushedFor.withLockedValue { $0 = ended }
+    }
+
     private func fillBallast() {
         guard log.acceptsWrites else { return }
         ballast.fill(free: directory.space().free)
@@ -119,12 +137,15 @@ final class Maintenance: Sendable {
 
     private func inBackground(_ name: String, _ work: @escaping @Sendable (Maintenance) throws -> Void) {
         pool.submit { [self] state in
-            guard case .active = state else { return }
-            do {
-                try work(self)
-            } catch {
-                logger.warning("\(name) failed", metadata: ["error": "\(error)"])
-            }
+            if case .active = state { perform(name, work) }
+        }
+    }
+
+    private func perform(_ name: String, _ work: (Maintenance) throws -> Void) {
+        do {
+            try work(self)
+        } catch {
+            logger.warning("\(name) failed", metadata: ["error": "\(error)"])
         }
     }
 }

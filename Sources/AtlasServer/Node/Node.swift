@@ -23,7 +23,7 @@ package final class Node: Sendable {
     private let directory: DataDirectory
     private let shard: Shard
     private let applier: Applier<RocksDBStore>
-    private let maintenance: Maintenance
+    let maintenance: Maintenance
     private let membership: NodeMembership
     /// `nil` where the node is alone in its cluster.
     let peers: PeerTransport?
