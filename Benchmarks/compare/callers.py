@@ -54,9 +54,12 @@ class Call:
     kind: str
     # Whose key it was.
     home: int
-    # From the receipt, where the system gives one: the region of the owner, and those of the quorum.
+    # From the receipt, where the system gives one: the region of the owner, those of the quorum, whether the node that was
+    # asked had to forward the call, and what it took there.
     owner: int = 0
     quorum: tuple = ()
+    is_forwarded: bool = False
+    server_ms: float = 0
     # When the owner took up a write, in milliseconds since 1970, where the system tells: the clock is the machine's.
     stamp: int = 0
     error: str = ""
@@ -133,7 +136,10 @@ class Callers:
         if self.load.system == "atlas" and answer:
             from support.protos import atlas_pb2
             answer = getattr(atlas_pb2, "GetResponse" if kind == "get" else "PutResponse").FromString(answer)
-            call.owner, call.quorum = answer.receipt.owner_region, tuple(answer.receipt.quorum_regions)
+            receipt = answer.receipt
+            call.owner, call.quorum = receipt.owner_region, tuple(receipt.quorum_regions)
+            call.is_forwarded = receipt.path == atlas_pb2.Receipt.PATH_FORWARDED
+            call.server_ms = receipt.server_time_us / 1000
             call.stamp = answer.version >> STAMP_COUNTER_BITS
         return call
 

@@ -114,14 +114,16 @@ def show(rounds, options):
             met = not crossing and statistics.median(times) <= LOCAL_MS_MAX
             rows.append([
                 f"{locality:.0%} own keys, {clusters.REGION_NAMES[region]}", len(own), len(near), crossing,
+                f"{sum(call.is_forwarded for call in own) / len(own):.0%}",
+                milliseconds(statistics.median(call.server_ms for call in own)),
                 *map(milliseconds, (statistics.median(times), callers.percentile(times, 0.99), max(times))),
                 f"none, median ≤ {LOCAL_MS_MAX:.0f} ms: {report.verdict(met)}",
             ])
     report.table(
         "Atlas DB, writes of own keys, all rounds, by their receipts",
         [
-            "", "writes", "owner local", "of these with another region in the quorum", "median", "p99", "largest",
-            "target",
+            "", "writes", "owner local", "of these with another region in the quorum", "forwarded",
+            "in the node that was asked, median", "for the caller, median", "p99", "largest", "target",
         ], rows)
 
 
