@@ -80,7 +80,10 @@ import Testing
             let frame = PeerFrames.next(of: &queue, splitAt: &offset)
             #expect(frame.count <= PeerFrames.frameBytesMax + 4 * messages.count + 1)
             frames += 1
-            received += try reader.read(frame.content)
+            received += try reader.read(frame.content).map { packet in
+                guard case .message(let message) = packet else { throw CodecError.invalid("\(packet)") }
+                return message
+            }
         }
         #expect(received == messages)
         // Small ones share a frame.

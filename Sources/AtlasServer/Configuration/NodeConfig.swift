@@ -70,6 +70,7 @@ package struct TransportConfig: Hashable, Sendable {
     package var routes: [PeerRoute] = []
     /// Bytes per second; 0 is no limit.
     package var snapshotRate = 64 << 20
+    package var passOn = true
 
     package init() {}
 }

@@ -294,6 +294,13 @@ extension Setting {
                 connections of their own; the rate keeps them from filling the line that these share with all else.
                 """
         ),
+        Setting(
+            "transport.pass_on",
+            \.node.transport.passOn,
+            .boolean,
+            "Whether what goes to several nodes of another region alike goes to one of them, which passes it on.",
+            details: "It takes a hop inside that region longer, and crosses the distance once."
+        ),
     ]
 
     private static let consensus: [Setting] = [

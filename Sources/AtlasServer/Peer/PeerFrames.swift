@@ -62,8 +62,8 @@ enum PeerFrames {
 struct PeerFrameReader {
     private var parts = ByteBuffer()
 
-    /// - Returns: the messages that are complete with this frame.
-    mutating func read(_ frame: ByteBuffer) throws(CodecError) -> [PeerMessage] {
+    /// - Returns: what is complete with this frame.
+    mutating func read(_ frame: ByteBuffer) throws(CodecError) -> [PeerPacket] {
         var frame = frame
         guard let byte = frame.readInteger(as: UInt8.self), let kind = PeerFrames.Kind(rawValue: byte) else {
             throw .invalid("a frame of an unknown kind")
@@ -71,13 +71,13 @@ struct PeerFrameReader {
         switch kind {
         case .whole:
             guard parts.readableBytes == 0 else { throw .invalid("a message that is not complete") }
-            var messages: [PeerMessage] = []
+            var packets: [PeerPacket] = []
             while frame.readableBytes > 0 {
                 guard let length = frame.readInteger(as: UInt32.self), let bytes = frame.readBytes(length: Int(length))
                 else { throw .invalid("a frame that is cut short") }
-                messages.append(try PeerMessage(decoding: bytes))
+                packets.append(try PeerPacket(decoding: bytes))
             }
-            return messages
+            return packets
         case .part, .lastPart:
             guard parts.readableBytes + frame.readableBytes <= PeerFrames.messageBytesMax else {
                 throw .invalid("a message that is too large")
@@ -86,7 +86,7 @@ struct PeerFrameReader {
             guard kind == .lastPart else { return [] }
             let bytes = Array(parts.readableBytesView)
             parts = ByteBuffer()
-            return [try PeerMessage(decoding: bytes)]
+            return [try PeerPacket(decoding: bytes)]
         }
     }
 }

@@ -15,7 +15,7 @@ struct PeerHello: Hashable, Sendable {
     var receiverName: String
 
     /// What this program speaks.
-    static let spokenVersions: ClosedRange<UInt64> = 1...1
+    static let spokenVersions: ClosedRange<UInt64> = 1...PeerPacket.version
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)
@@ -75,6 +75,11 @@ struct PeerRefusal: Error, Hashable {
 }
 
 extension PeerHello {
+    /// The highest version that the node that says `self` and this program speak; `nil` if there is none.
+    var commonVersion: UInt64? {
+        versions.overlaps(Self.spokenVersions) ? min(versions.upperBound, Self.spokenVersions.upperBound) : nil
+    }
+
     /// Whether the node that says `self` can be of the same cluster as the one that it reached.
     func checkCluster(against own: PeerHello) throws(PeerRefusal) {
         guard versions.overlaps(own.versions) else {

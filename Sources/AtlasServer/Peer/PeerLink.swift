@@ -40,9 +40,15 @@ final class PeerLink: @unchecked Sendable {
     private var lastComplaint = ""
     private var isClosed = false
     private let counters: PeerCounters
+    /// The version of the protocol that both nodes speak; 0 before the other one has said so.
+    private var version: UInt64 = 0
 
     /// What is allowed to wait for a slow node; more is dropped.
     static let queueBytesMax = 64 << 20
+    /// What waits for a node that is asked to pass on more.
+    private static let passedOnQueueBytesMax = 4 << 20
+    /// Nanoseconds: three heartbeats.
+    private static let silenceMax: UInt64 = 1_500_000_000
     private static let retryMin = TimeAmount.milliseconds(50)
     private static let retryMax = TimeAmount.seconds(1)
     /// A connection on which nothing comes for so long, though it is asked, is given up: after a long cut TCP would wait for
@@ -78,6 +84,16 @@ final class PeerLink: @unchecked Sendable {
 
     var isOpen: Bool {
         if case .open = state { true } else { false }
+    }
+
+    /// Whether the other node understands what is passed on, and takes it as it comes.
+    var takesPassedOn: Bool {
+        isOpen && version >= PeerPacket.version && queuedBytes < Self.passedOnQueueBytesMax
+    }
+
+    /// Whether the other node can be asked to pass something on: a silent one would keep it from the others.
+    func passesOn(now: UInt64) -> Bool {
+        takesPassedOn && now < counters.heardAt + Self.silenceMax
     }
 
     /// Takes a message, to be sent with the next `flush`.
@@ -150,6 +166,7 @@ extension PeerLink {
     /// The other node has answered, so it takes what is said.
     private func welcomed(_ message: ByteBuffer) {
         guard case .greeting(let stream) = state else { return }
+        version = (try? PeerHello(decoding: Array(message.readableBytesView)))?.commonVersion ?? 1
         state = .open(stream)
         failures = 0
         lastComplaint = ""

@@ -61,9 +61,9 @@ final class PeerInbound: RPCStreamHandler {
     func received(_ message: ByteBuffer) {
         do throws(CodecError) {
             if let sender {
-                let messages = try reader.read(message)
-                sender.counters.noteReceived(messages: messages.count, bytes: message.readableBytes)
-                node.receive(messages, from: sender.id, incarnation: sender.hello.incarnation)
+                let packets = try reader.read(message)
+                sender.counters.noteReceived(messages: packets.count, bytes: message.readableBytes)
+                try take(packets, from: sender.id, incarnation: sender.hello.incarnation)
             } else {
                 greet(try PeerHello(decoding: Array(message.readableBytesView)))
             }
@@ -73,6 +73,26 @@ final class PeerInbound: RPCStreamHandler {
             node.peers?.forgetInbound(number)
             call.finish(RPCStatus(.invalidArgument, "the message cannot be decoded: \(error)"))
         }
+    }
+
+    private func take(_ packets: [PeerPacket], from sender: NodeID, incarnation: UInt64) throws(CodecError) {
+        var messages: [PeerMessage] = []
+        messages.reserveCapacity(packets.count)
+        for packet in packets {
+            switch packet {
+            case .message(let message):
+                messages.append(message)
+            case .passOn(let bytes, let others):
+                messages.append(try PeerMessage(decoding: bytes))
+                node.peers?.passOn(ByteBuffer(bytes: bytes), to: others, from: sender, incarnation: incarnation)
+            case .passedOn(let message, let origin, let incarnation):
+                guard let peers = node.peers, peers.members[origin] != nil else { continue }
+                node.receive([message], from: origin, incarnation: incarnation)
+            case .notPassedOn(let nodes):
+                node.peers?.noteNotPassedOn(nodes)
+            }
+        }
+        node.receive(messages, from: sender, incarnation: incarnation)
     }
 
     private func greet(_ hello: PeerHello) {

@@ -26,6 +26,7 @@ final class PeerCounters: Sendable {
     private let receivedBytesCount = Atomic<UInt64>(0)
     private let droppedMessagesCount = Atomic<UInt64>(0)
     private let connectionsCount = Atomic<UInt64>(0)
+    private let heard = Atomic<UInt64>(0)
     private let queued = Atomic<Int>(0)
     private let queuedInBulk = Atomic<Int>(0)
 
@@ -37,6 +38,8 @@ final class PeerCounters: Sendable {
     var receivedBytes: UInt64 { receivedBytesCount.load(ordering: .relaxed) }
     /// For which there was no room, or no link.
     var droppedMessages: UInt64 { droppedMessagesCount.load(ordering: .relaxed) }
+    /// When something came from the other node itself, in monotonic nanoseconds.
+    var heardAt: UInt64 { heard.load(ordering: .relaxed) }
     /// How often a link of this node to the other was set up.
     var connections: UInt64 { connectionsCount.load(ordering: .relaxed) }
     /// What waits to be sent now.
@@ -51,6 +54,7 @@ final class PeerCounters: Sendable {
     func noteReceived(messages: Int, bytes: Int) {
         receivedMessagesCount.add(UInt64(messages), ordering: .relaxed)
         receivedBytesCount.add(UInt64(bytes), ordering: .relaxed)
+        heard.store(SystemClock.monotonic(), ordering: .relaxed)
     }
 
     func noteDropped(messages: Int) {

@@ -12,7 +12,7 @@ protocol PeerSender: Sendable {
 
 /// The links of a node to all others, and its say about who may talk to it.
 ///
-/// `@unchecked Sendable`: `links` is confined to the event loop.
+/// `@unchecked Sendable`: `links` and `routes` are confined to the event loop.
 final class PeerTransport: PeerSender, @unchecked Sendable {
     private struct Links {
         var member: ClusterMember
@@ -25,6 +25,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     private let identity: NIOLockedValueBox<NodeIdentity>
     private let table: NIOLockedValueBox<MemberTable>
     private var links: [NodeID: Links] = [:]
+    private var routes: PeerRoutes
     private var isClosed = false
     /// Ends the links of other nodes to this one, by number.
     private let inbound = NIOLockedValueBox<[Int: @Sendable () -> Void]>([:])
@@ -41,6 +42,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         self.loop = loop
         self.logger = logger
         self.identity = NIOLockedValueBox(identity)
+        routes = PeerRoutes(own: config.node.id, region: config.node.region)
         table = NIOLockedValueBox(members)
     }
 
@@ -138,28 +140,83 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
 
     // MARK: - Sending
 
+    /// A message in the form in which it is sent, and whom it goes to.
+    private struct Outgoing {
+        var receivers: [NodeID]
+        var lane: PeerLink.Lane
+        var bytes: ByteBuffer
+    }
+
     func send(_ messages: [(receiver: NodeID, message: PeerMessage)]) {
-        var outgoing: [(NodeID, PeerLink.Lane, ByteBuffer)] = []
+        var outgoing: [Outgoing] = []
         outgoing.reserveCapacity(messages.count)
         for (index, (receiver, message)) in messages.enumerated() {
             // What goes to many is put into bytes once. It shares its parts, so that telling takes no time.
-            let isRepeated = index > 0 && messages[index - 1].message.repeats(message)
-            let bytes = isRepeated ? outgoing[index - 1].2 : ByteBuffer(bytes: message.encoded())
-            outgoing.append((receiver, message.lane, bytes))
+            if index > 0, messages[index - 1].message.repeats(message) {
+                outgoing[outgoing.count - 1].receivers.append(receiver)
+            } else {
+                let bytes = ByteBuffer(bytes: message.encoded())
+                outgoing.append(Outgoing(receivers: [receiver], lane: message.lane, bytes: bytes))
+            }
         }
         let batch = outgoing
-        if loop.inEventLoop { return deliver(batch) }
-        loop.execute { self.deliver(batch) }
+        onLoop { self.deliver(batch) }
     }
 
-    private func deliver(_ messages: [(NodeID, PeerLink.Lane, ByteBuffer)]) {
+    private func onLoop(_ work: @escaping @Sendable () -> Void) {
+        if loop.inEventLoop { work() } else { loop.execute(work) }
+    }
+
+    private func deliver(_ messages: [Outgoing]) {
         var touched: [PeerLink] = []
-        for (receiver, lane, bytes) in messages {
-            guard let link = link(to: receiver, lane) else { continue }
-            link.enqueue(bytes)
-            if !touched.contains(where: { $0 === link }) { touched.append(link) }
+        for message in messages {
+            for route in ways(of: message) {
+                guard let link = link(to: route.next, message.lane) else { continue }
+                let isForOthers = !route.others.isEmpty
+                link.enqueue(isForOthers ? PeerPacket.bytesToPassOn(message.bytes, to: route.others) : message.bytes)
+                if !touched.contains(where: { $0 === link }) { touched.append(link) }
+            }
         }
         for link in touched { link.flush() }
+    }
+
+    private func ways(of message: Outgoing) -> [PeerRoutes.Route] {
+        guard message.receivers.count > 1, config.node.transport.passOn else {
+            return message.receivers.map { PeerRoutes.Route(next: $0) }
+        }
+        let now = SystemClock.monotonic()
+        return routes.routes(
+            to: message.receivers,
+            now: now,
+            regionOf: { links[$0]?.member.region },
+            passesOn: { links[$0]?.lanes[message.lane.rawValue].passesOn(now: now) == true }
+        )
+    }
+
+    /// Sends what another node has said to others of this region too. What they have missed it says again itself.
+    /// - Parameters:
+    ///   - message: the bytes of a message.
+    ///   - incarnation: that of the node which said it.
+    func passOn(_ message: ByteBuffer, to others: [NodeID], from origin: NodeID, incarnation: UInt64) {
+        let packet = PeerPacket.bytesPassedOn(message, from: origin, incarnation: incarnation)
+        onLoop { [self] in
+            var missed: [NodeID] = []
+            for receiver in others where receiver != config.node.id {
+                guard let link = link(to: receiver, .consensus), link.takesPassedOn else {
+                    missed.append(receiver)
+                    continue
+                }
+                link.enqueue(packet)
+                link.flush()
+            }
+            guard !missed.isEmpty, let link = link(to: origin, .consensus) else { return }
+            link.enqueue(PeerPacket.bytesNotPassedOn(missed))
+            link.flush()
+        }
+    }
+
+    func noteNotPassedOn(_ nodes: [NodeID]) {
+        onLoop { self.routes.noteNotPassedOn(nodes, now: SystemClock.monotonic()) }
     }
 
     private func link(to receiver: NodeID, _ lane: PeerLink.Lane) -> PeerLink? {
