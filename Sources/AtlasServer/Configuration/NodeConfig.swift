@@ -63,6 +63,8 @@ package struct TransportConfig: Hashable, Sendable {
     package var maxRecvMsgSize = 4 << 20
     package var maxSendMsgSize = 4 << 20
     package var connectionTimeout = Duration.seconds(10)
+    /// Zero is no limit.
+    package var requestTimeout = Duration.seconds(30)
     package var keepAliveTime = Duration.seconds(30)
     package var keepAliveTimeout = Duration.seconds(5)
     package var maxConnectionIdle = Duration.seconds(15 * 60)

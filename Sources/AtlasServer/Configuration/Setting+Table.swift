@@ -254,6 +254,12 @@ extension Setting {
             "How long setting up a connection may take."
         ),
         Setting(
+            "transport.request_timeout",
+            \.node.transport.requestTimeout,
+            .duration(.milliseconds(100) ... .seconds(86400), zero: "no limit"),
+            "How long a request may take that comes without a deadline; of a scan, each page."
+        ),
+        Setting(
             "transport.keep_alive_time",
             \.node.transport.keepAliveTime,
             .duration(.seconds(1) ... .seconds(86400), zero: "never"),

@@ -37,11 +37,21 @@ package final class KeyValueService: Sendable {
     package let node: Node
     let translation: RequestTranslation
     let receipts: ReceiptTranslation
+    /// Nanoseconds that a request without a deadline may take.
+    private let patience: UInt64
 
     package init(node: Node) {
         self.node = node
+        let timeout = node.config.node.transport.requestTimeout
+        patience = timeout == .zero ? .max : UInt64(max(0, timeout / .nanoseconds(1)))
         translation = RequestTranslation(config: node.config)
         receipts = ReceiptTranslation(node: node)
+    }
+
+    /// Whoever set none would wait for as long as a quorum is missing, with all that its request holds.
+    private func deadline(_ asked: UInt64) -> UInt64 {
+        guard asked == .max, patience < .max else { return asked }
+        return SystemClock.monotonic() + patience
     }
 
     /// The largest message that an answer over the network may be.
@@ -107,6 +117,8 @@ extension KeyValueService {
         then: @escaping @Sendable (ServiceResult<(ReadResult, Receipt)>) -> Void
     ) {
         let responder = Responder(outbox: loop.outbox) { [node] outcome in then(outcome.read(at: node)) }
+        var question = question
+        question.deadline = deadline(question.deadline)
         loop.submit(.read(question, responder))
     }
 
@@ -319,6 +331,8 @@ extension KeyValueService {
             loop.record(kind, .error, since: arrival)
             return then(.failure(ServiceError(overload)))
         }
+        var write = write
+        write.deadline = deadline(write.deadline)
         loop.submit(
             .write(
                 write,

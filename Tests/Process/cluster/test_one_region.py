@@ -138,6 +138,27 @@ def test_stopping_a_node_takes_no_time(start_cluster: StartCluster) -> None:
     assert put_until_it_works(client, b"key", b"after") < 0.9
 
 
+def test_a_request_without_a_deadline_does_not_wait_for_ever(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3], {"transport.request_timeout": "2s"})
+    client = cluster.client(cluster.nodes[0])
+    assert client.put(b"key", b"value").success
+    for node in cluster.nodes[1:]:
+        node.kill()
+    time.sleep(4)
+    began = time.monotonic()
+    with fails("UNAVAILABLE") as failure:
+        client.stub.Put(pb.PutRequest(key=b"key", value=b"later"))
+    assert failure.detail is not None and set(failure.detail.missing_nodes) == {"n12", "n13"}
+    for read in (
+        lambda: client.stub.Get(pb.GetRequest(key=b"key", consistent_read=True)),
+        lambda: list(client.stub.Scan(pb.ScanRequest(consistency=pb.CONSISTENCY_CONSISTENT))),
+    ):
+        with fails("UNAVAILABLE"):
+            read()
+    # Two seconds each, and what a busy machine adds.
+    assert 5.5 < time.monotonic() - began < 20
+
+
 def test_without_a_majority(start_cluster: StartCluster) -> None:
     cluster = start_cluster([3])
     expected: dict[bytes, bytes] = {}
