@@ -55,7 +55,8 @@ extension StealPolicy: CustomStringConvertible {
 /// the tablet came there for a reason.
 ///
 /// A workload of at least 20 accesses a second that moves altogether is followed within 2 s under the defaults, between
-/// regions up to 300 ms apart; turns of up to half a second each, or equal shares, move nothing.
+/// regions up to 300 ms apart, and one caller who waits for each answer within 4 s (9 s after hundreds of accesses a
+/// second at home); turns of up to half a second each, or equal shares, move nothing.
 package struct AdaptivePolicy: Hashable, Sendable {
     /// After this time an access counts half; 0 counts as 1.
     package var halfLifeMilliseconds: UInt64
@@ -82,7 +83,7 @@ package struct AdaptivePolicy: Hashable, Sendable {
         halfLifeMilliseconds: UInt64 = 1_000,
         hysteresisPermille: Int = 1_300,
         timeBetweenMovesMinMilliseconds: UInt64 = 1_000,
-        accessesMin: Int = 8,
+        accessesMin: Int = 4,
         moveCostMinMicroseconds: UInt64 = 10_000,
         roundTripAssumedMicroseconds: UInt64 = 100_000,
         readWeightPermille: Int = 1_000,
