@@ -357,7 +357,7 @@ extension NodeCore {
             receipt.path = .forwarded
             reply = .written(result, receipt)
         case .read(let result, var receipt):
-            if receipt.regions != [context.liveness.region] { receipt.path = .forwarded }
+            receipt.path = .forwarded
             reply = .read(result, receipt)
         case .refused(.noSuchTablet):
             // Whoever holds the tablet no more is not asked again before somebody else.

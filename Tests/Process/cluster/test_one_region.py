@@ -49,7 +49,10 @@ def test_every_node_serves_everything(start_cluster: StartCluster) -> None:
         client = cluster.client(node)
         check(client, expected)
         key = next(iter(expected))
-        assert client.get(key, consistent_read=True).value == expected[key]
+        answer = client.get(key, consistent_read=True, want_receipt=True)
+        assert answer.value == expected[key]
+        is_owner = answer.receipt.owner_node == node.name
+        assert answer.receipt.path == (pb.Receipt.PATH_LOCAL if is_owner else pb.Receipt.PATH_FORWARDED)
         assert client.batch(pb.Operation(type=pb.Operation.GET, key=key)).results[0].value == expected[key]
     identities = {cluster.client(node).stats().cluster.cluster_id for node in cluster.nodes}
     assert len(identities) == 1
