@@ -115,9 +115,9 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
             rows.shrink()
         }
         var added = GarbageEstimates.Added()
-        for change in changes.changes {
-            append(change, &added)
-        }
+        // Rows that follow one another go into the memtable without a search. The history has the newest first.
+        for change in changes.changes { appendData(change, &added) }
+        for change in changes.changes.reversed() { appendHistory(change, &added) }
         for tablet in changes.tablets {
             rows.encode(tablet)
             put(TabletState.key(of: tablet.tablet))
@@ -142,7 +142,7 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         committing.store(false, ordering: .releasing)
     }
 
-    private func append(_ change: WriteSet.Change, _ added: inout GarbageEstimates.Added) {
+    private func appendData(_ change: WriteSet.Change, _ added: inout GarbageEstimates.Added) {
         switch change {
         case .put(let key, let record):
             rows.encode(record)
@@ -155,15 +155,20 @@ package final class RocksDBStore: KeyValueStore, @unchecked Sendable {
         case .remove(let key):
             setDataKey(key)
             withCharacters(of: rowKey) { rocksdb_writebatch_delete(batch, $0, $1) }
-        case .history(let key, let row):
-            rows.encode(row)
-            rowKey.removeAll(keepingCapacity: true)
-            HistoryKey.appendPrefix(of: key, to: &rowKey)
-            HistoryKey.appendVersion(row.record.version, to: &rowKey)
-            put(rowKey)
-            added.history += 1
-            added.supersededMax = max(added.supersededMax, row.supersededBy.rawValue)
+        case .history:
+            break
         }
+    }
+
+    private func appendHistory(_ change: WriteSet.Change, _ added: inout GarbageEstimates.Added) {
+        guard case .history(let key, let row) = change else { return }
+        rows.encode(row)
+        rowKey.removeAll(keepingCapacity: true)
+        HistoryKey.appendPrefix(of: key, to: &rowKey)
+        HistoryKey.appendVersion(row.record.version, to: &rowKey)
+        put(rowKey)
+        added.history += 1
+        added.supersededMax = max(added.supersededMax, row.supersededBy.rawValue)
     }
 
     private func setDataKey(_ key: Key) {

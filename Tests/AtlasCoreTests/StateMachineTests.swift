@@ -14,6 +14,8 @@ struct StateMachineTests {
 
         mutating func apply(_ entries: some Sequence<Entry>) throws -> [[CommandResult]] {
             let outcome = try machine.apply(Array(entries), to: state, in: store, filter: &filter, tier: .memory)
+            let written = outcome.writes.changes.compactMap(\.newestKey)
+            #expect(Set(written).count == written.count, "the store hears of a key once")
             try store.commit(outcome.writes, tier: .memory)
             state = outcome.state
             return outcome.results
@@ -250,5 +252,15 @@ private final class ColdStore: KeyValueStore, @unchecked Sendable {
 
     func commit(_ changes: WriteSet, tier: ReadTier) throws(StoreError) {
         try store.commit(changes, tier: tier)
+    }
+}
+
+extension WriteSet.Change {
+    /// The key whose newest record it changes.
+    fileprivate var newestKey: Key? {
+        switch self {
+        case .put(let key, _), .remove(let key): key
+        case .history: nil
+        }
     }
 }

@@ -9,8 +9,8 @@ struct ApplyTurn<Store: KeyValueStore> {
     /// The seal that ends the run.
     private var seal: (seal: Seal, entry: Entry)?
     private var hash: StateHash
-    /// The newest records as this turn leaves them; a `nil` inside is a deleted key.
-    private var newest: [Key: Record?] = [:]
+    /// The newest records as this turn leaves them, `nil` for a deleted key, and where `writes` has them.
+    private var newest: [Key: (record: Record?, change: Int)] = [:]
     /// What this turn answered to writes with a request id, for retries within the same turn.
     private var answered: [RequestID: CommandResult] = [:]
 
@@ -82,7 +82,7 @@ struct ApplyTurn<Store: KeyValueStore> {
     }
 
     private func record(of key: Key) throws(StoreError) -> Record? {
-        if let changed = newest[key] { return changed }
+        if let changed = newest[key] { return changed.record }
         return try store.record(of: key, tier: tier)
     }
 
@@ -103,13 +103,23 @@ struct ApplyTurn<Store: KeyValueStore> {
         if let after {
             hash.mix(after.value)
             hash.mix(after.expiry)
-            writes.changes.append(.put(key, after))
         } else {
             let trace = Record(version: stamp, requestID: requestID, value: [])
             writes.changes.append(.history(key, HistoryRow(record: trace, supersededBy: stamp, isDelete: true)))
-            writes.changes.append(.remove(key))
         }
-        newest[key] = .some(after)
+        replace(key, with: after)
+    }
+
+    /// The store hears of a key once, however often the run has written it.
+    private mutating func replace(_ key: Key, with record: Record?) {
+        let change: WriteSet.Change = record.map { .put(key, $0) } ?? .remove(key)
+        if let earlier = newest[key] {
+            writes.changes[earlier.change] = change
+            newest[key] = (record, earlier.change)
+        } else {
+            newest[key] = (record, writes.changes.count)
+            writes.changes.append(change)
+        }
     }
 }
 
