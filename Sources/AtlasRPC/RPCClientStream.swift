@@ -220,6 +220,12 @@ extension RPCClientStream {
         send(RPCMessage(message))
     }
 
+    /// Sends at once what would leave at the end of the event loop's turn, together with whatever else is said in it.
+    package func flush() {
+        eventLoop.assertInEventLoop()
+        connection?.flushEarly()
+    }
+
     /// Says that no more messages follow.
     package func halfClose() {
         eventLoop.assertInEventLoop()

@@ -40,7 +40,7 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     private var wasCongested = false
     private var heldBack: [RPCStream] = []
     private var isReading = false
-    private var isFlushScheduled = false
+    private(set) var isFlushScheduled = false
     private var wroteSinceTick = false
     private var lastProgress = NIODeadline.now()
 
@@ -275,6 +275,12 @@ extension RPCConnection {
         guard !isReading, !isFlushScheduled else { return }
         isFlushScheduled = true
         loop.flushSoon(self)
+    }
+
+    /// Sends at once what would leave at the end of the turn.
+    func flushEarly() {
+        guard isFlushScheduled, !isReading else { return }
+        flush()
     }
 
     /// The end of a turn: what calls have said in it goes to HTTP/2 and to the socket.

@@ -62,7 +62,7 @@ extension RPCLoop {
     private func flushAll() {
         let connections = flushing
         flushing.removeAll(keepingCapacity: true)
-        for connection in connections { connection.flush() }
+        for connection in connections where connection.isFlushScheduled { connection.flush() }
     }
 }
 

@@ -1,5 +1,7 @@
 import AtlasRPC
+import Glibc
 import NIOCore
+import NIOPosix
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct StreamTests {
@@ -42,6 +44,26 @@ import Testing
                 #expect(next == 50)
             }
         }
+    }
+
+    @Test func flushedMessagesDoNotWaitForTheEndOfTheTurn() async throws {
+        // While the client's loop is held up, the server's must not be.
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        try await TestServer.with { server in
+            let channel = RPCChannel(host: "127.0.0.1", port: server.port, eventLoop: group.next())
+            _ = try await channel.open("/test/Stream") { $0.halfClose() }.events.collect()
+            let log = server.log
+            let arrived = try await group.next().submit {
+                let stream = channel.openStream("/test/Source", handler: RecordedCall())
+                stream.send(SourceStream.request(count: 0, size: 0))
+                stream.flush()
+                for _ in 0..<5_000 where !log.all.contains("source: 0 left") { usleep(1_000) }
+                return log.all.contains("source: 0 left")
+            }.get()
+            #expect(arrived)
+            await channel.close()
+        }
+        try await group.shutdownGracefully()
     }
 
     @Test func clientStream() async throws {

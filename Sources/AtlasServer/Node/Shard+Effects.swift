@@ -16,7 +16,8 @@ extension Shard {
         case .send(let message, let receiver, let token):
             send(message, to: receiver, after: token)
         case .apply(let tablet, let entries):
-            apply(entries, of: tablet)
+            guard let (_, state) = core.applied(tablet) else { preconditionFailure("no such tablet to apply to") }
+            chosen.append((entries, state))
         case .read(let handle, let point):
             read(handle, point)
         case .reply(let handle, let reply):
@@ -51,8 +52,13 @@ extension Shard {
 
     // MARK: - Applying
 
-    private func apply(_ entries: [Entry], of tablet: TabletID) {
-        guard let (_, state) = core.applied(tablet) else { preconditionFailure("no such tablet to apply to") }
+    /// Before anything else changes the store, too.
+    func applyChosen() {
+        for (entries, state) in chosen { apply(entries, to: state) }
+        chosen.removeAll(keepingCapacity: true)
+    }
+
+    private func apply(_ entries: [Entry], to state: TabletState) {
         let finished = applier.apply(entries, to: state) { [self] result in
             switch result {
             case .success(let outcome):
@@ -113,6 +119,7 @@ extension Shard {
     }
 
     private func install(_ tablet: TabletKey, fetch: UInt64) {
+        applyChosen()
         transfers.install(tablet, fetch: fetch) { [self] result in
             switch result {
             case .success(let (body, state)):
@@ -126,6 +133,7 @@ extension Shard {
 
     /// Drops the rows of a tablet that has left, but for those of tablets that are here or on their way into the store.
     func discard(_ config: TabletConfig) {
+        applyChosen()
         log.truncate(tablet: config.tablet, epoch: config.epoch, through: .endOfEpoch)
         permits.leave(config)
         transfers.discard(config, keeping: core.tablets.map(\.config)) { [self] error in

@@ -47,6 +47,8 @@ final class Shard: @unchecked Sendable {
     var records: [LogRecord] = []
     var recordsToken: LogToken = 0
     var recordsMustSync = false
+    /// Chosen entries that are applied once what has to leave this turn has left.
+    var chosen: [(entries: [Entry], state: TabletState)] = []
     /// Everything appended up to this one is durable.
     private(set) var durableToken: LogToken = 0
     /// Messages for other nodes that leave with this turn.
@@ -177,16 +179,17 @@ extension Shard {
             take(input, now: now)
         }
         step(.endOfTurn, now: now)
+        // First what somebody waits for: clients, other nodes, the disk. All of them work while this thread applies.
         repeat {
-            flushRecords()
+            flushAnswers()
             flushMessages()
+            flushRecords()
+            applyChosen()
             while let event = followUps.first {
                 followUps.removeFirst()
                 step(event, now: now)
             }
-        } while !records.isEmpty || !outgoing.isEmpty
-        for outbox in outboxes { outbox.send() }
-        outboxes.removeAll(keepingCapacity: true)
+        } while !outboxes.isEmpty || !outgoing.isEmpty || !records.isEmpty || !chosen.isEmpty
     }
 
     private func take(_ input: Input, now: Instant) {
@@ -255,6 +258,11 @@ extension Shard {
         } else {
             held.append((token, receiver, message))
         }
+    }
+
+    private func flushAnswers() {
+        for outbox in outboxes { outbox.send() }
+        outboxes.removeAll(keepingCapacity: true)
     }
 
     private func flushMessages() {

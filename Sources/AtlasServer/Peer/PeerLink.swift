@@ -133,6 +133,7 @@ final class PeerLink: @unchecked Sendable {
             counters.noteSent(lane, messages: count - queue.count, bytes: frame.count)
             stream.send(frame)
         }
+        stream.flush()
         if queue.isEmpty { queuedBytes = 0 }
     }
 }

@@ -27,9 +27,13 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     private var links: [NodeID: Links] = [:]
     private var routes: PeerRoutes
     private var isClosed = false
+    private var isFlushDue = false
     /// Ends the links of other nodes to this one, by number.
     private let inbound = NIOLockedValueBox<[Int: @Sendable () -> Void]>([:])
     let traffic = PeerTraffic()
+
+    /// For how long something that may wait does, at most.
+    private static let patience = TimeAmount.milliseconds(5)
 
     init(
         _ config: AtlasConfiguration,
@@ -145,6 +149,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         var receivers: [NodeID]
         var lane: PeerLink.Lane
         var bytes: ByteBuffer
+        var mayWait: Bool
     }
 
     func send(_ messages: [(receiver: NodeID, message: PeerMessage)]) {
@@ -156,7 +161,9 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
                 outgoing[outgoing.count - 1].receivers.append(receiver)
             } else {
                 let bytes = ByteBuffer(bytes: message.encoded())
-                outgoing.append(Outgoing(receivers: [receiver], lane: message.lane, bytes: bytes))
+                outgoing.append(
+                    Outgoing(receivers: [receiver], lane: message.lane, bytes: bytes, mayWait: message.mayWait)
+                )
             }
         }
         let batch = outgoing
@@ -174,10 +181,25 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
                 guard let link = link(to: route.next, message.lane) else { continue }
                 let isForOthers = !route.others.isEmpty
                 link.enqueue(isForOthers ? PeerPacket.bytesToPassOn(message.bytes, to: route.others) : message.bytes)
-                if !touched.contains(where: { $0 === link }) { touched.append(link) }
+                if message.mayWait {
+                    flushLater()
+                } else if !touched.contains(where: { $0 === link }) {
+                    touched.append(link)
+                }
             }
         }
         for link in touched { link.flush() }
+    }
+
+    /// What may wait goes with the next message to the same node, or by itself when `patience` is over.
+    private func flushLater() {
+        guard !isFlushDue else { return }
+        isFlushDue = true
+        loop.scheduleTask(in: Self.patience) { [weak self] in
+            guard let self else { return }
+            isFlushDue = false
+            for known in links.values { known.lanes[PeerLink.Lane.consensus.rawValue].flush() }
+        }
     }
 
     private func ways(of message: Outgoing) -> [PeerRoutes.Route] {
@@ -251,6 +273,13 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
 extension PeerMessage {
     fileprivate var lane: PeerLink.Lane {
         if case .snapshotPart = self { .bulk } else { .consensus }
+    }
+
+    /// Whether it is of use only together with what comes next: a commit that nobody is to answer. The write that it is about has
+    /// been answered already, and the next accept follows soon where there is load.
+    fileprivate var mayWait: Bool {
+        guard case .tablet(let envelope) = self, case .commit(let commit) = envelope.message else { return false }
+        return !commit.wantsAnswer
     }
 
     /// Whether the other message is the same. Those about tablets alone go to many.

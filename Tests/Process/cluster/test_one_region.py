@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 
@@ -56,6 +57,20 @@ def test_every_node_serves_everything(start_cluster: StartCluster) -> None:
         assert client.batch(pb.Operation(type=pb.Operation.GET, key=key)).results[0].value == expected[key]
     identities = {cluster.client(node).stats().cluster.cluster_id for node in cluster.nodes}
     assert len(identities) == 1
+
+
+def test_copies_show_a_write_soon(start_cluster: StartCluster) -> None:
+    # What has been chosen waits for the next message to the same node, but not for a heartbeat.
+    cluster = start_cluster([3])
+    owner = cluster[cluster.owner(cluster.nodes[0])]
+    copy = cluster.client(others(cluster, owner)[0])
+    seconds = []
+    for number in range(15):
+        value = b"%d" % number
+        cluster.client(owner).put(b"k", value)
+        shown = until(lambda: copy.get(b"k", consistency=pb.CONSISTENCY_LOCAL).value == value, "it is not shown")
+        seconds.append(shown)
+    assert statistics.median(seconds) < 0.1, seconds
 
 
 def test_traffic_is_counted_for_each_peer(start_cluster: StartCluster) -> None:
