@@ -84,6 +84,9 @@ extension World {
         switch fault {
         case .crash:
             guard nodes[node].isUp else { return }
+            if nodes[node].pausedUntil <= now, faultRandom.chance(options.faults.resignPermille) {
+                return try resign(node)
+            }
             try crash(node)
             schedule(.start(node: node), after: faultRandom.exponential(1_000_000_000))
         case .pause:
@@ -158,6 +161,16 @@ extension World {
     }
 
     // MARK: - Machines
+
+    /// A node is asked to stop, as in an upgrade: it hands over what it owns, as far as that works in time.
+    private func resign(_ node: Int) throws(SimulationFailure) {
+        note("\(name(node)) resigns")
+        schedule(
+            .fail(node: node, life: nodes[node].life, startAfter: faultRandom.exponential(1_000_000_000)),
+            after: faultRandom.between(1_000_000, 2_000_000_000)
+        )
+        try feed(node, .resign)
+    }
 
     /// An owner proposes something that nobody hears of, and something more that arrives.
     private func stumble(_ node: Int) throws(SimulationFailure) {

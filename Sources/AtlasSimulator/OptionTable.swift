@@ -173,6 +173,7 @@ extension OptionField {
 
     private static let faults: [OptionField] = [
         .init("fault", "crash", .time(\.faults.crash)),
+        .init("fault", "resignPermille", .int(\.faults.resignPermille)),
         .init("fault", "pause", .time(\.faults.pause)),
         .init("fault", "partition", .time(\.faults.partition)),
         .init("fault", "regionCut", .time(\.faults.regionCut)),

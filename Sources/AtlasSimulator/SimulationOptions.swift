@@ -77,6 +77,8 @@ package struct ClockOptions: Sendable {
 /// How often each fault happens: the mean virtual nanoseconds between two; 0 is never.
 package struct FaultOptions: Sendable {
     package var crash: UInt64 = 0
+    /// Thousandths of the crashes that are the end of a node that has been asked to stop, and has resigned.
+    package var resignPermille = 0
     package var pause: UInt64 = 0
     package var partition: UInt64 = 0
     package var regionCut: UInt64 = 0
@@ -137,6 +139,7 @@ extension SimulationOptions {
         options.drawFaults(&random)
         options.drawWorkload(&random)
         options.hasOneTimer = !random.chance(100)
+        options.faults.resignPermille = random.pick([0, 500])
         return options
     }
 
