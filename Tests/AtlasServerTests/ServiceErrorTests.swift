@@ -82,9 +82,15 @@ import Testing
         let (a, c) = (Self.members[0].id, Self.members[2].id)
         let stranger = NodeID(rawValue: 77)
         let missing = ServiceError(.unavailable(missing: [c, stranger, a]), members: Self.members).detail
-        #expect(missing.missingNodes == ["a", "c", "77"])
-        #expect(missing.missingRegions == [1, 2])
-        #expect(missing.message.hasSuffix("silent: a, c, 77"))
+        let unknown = ServiceError(outcomeUnknown: [c, stranger, a], members: Self.members).detail
+        let expired = ServiceError(writeExpired: [c, stranger, a], members: Self.members).detail
+        for detail in [missing, unknown, expired] {
+            #expect(detail.missingNodes == ["a", "c", "77"])
+            #expect(detail.missingRegions == [1, 2])
+            #expect(detail.message.hasSuffix("silent: a, c, 77"))
+        }
+        #expect((unknown.code, expired.code) == (.noQuorum, .deadlineExceeded))
+        #expect(unknown.outcomeUnknown && expired.outcomeUnknown)
         let owner = ServiceError(.notOwner(presumed: c), members: Self.members).detail
         #expect((owner.ownerNode, owner.ownerAddress) == ("c", "c.example:1"))
         let old = ServiceError(.versionNotRetained(oldest: Timestamp(rawValue: 5)), members: Self.members).detail

@@ -10,20 +10,25 @@ package enum Outcome: Sendable {
     /// What follows on a tablet that was sealed.
     case sealed([TabletConfig])
     case moved(to: NodeID)
+    /// Nothing changed.
     case refused(Refusal)
-    /// The deadline has passed. A write may still take effect.
-    case expired
+    /// Whether a write took effect, or will, is not known, while these nodes are silent.
+    case outcomeUnknown(missing: [NodeID])
+    /// The deadline has passed, while these nodes are silent. A write may still take effect.
+    case expired(missing: [NodeID])
     /// The node has failed or is closing.
     case unavailable(NodeUnavailable)
 }
 
 extension Outcome {
-    init(_ reply: Reply) {
+    /// - Parameter missing: the nodes that are silent now.
+    init(_ reply: Reply, missing: @autoclosure () -> [NodeID]) {
         switch reply {
         case .written(let result, let receipt): self = .written(result, receipt)
         case .read(let result, let receipt): self = .read(result, receipt)
         case .sealed(let successors): self = .sealed(successors)
         case .moved(let node): self = .moved(to: node)
+        case .refused(.outcomeUnknown): self = .outcomeUnknown(missing: missing())
         case .refused(let refusal): self = .refused(refusal)
         }
     }

@@ -21,7 +21,7 @@ extension Shard {
         case .read(let handle, let point):
             read(handle, point)
         case .reply(let handle, let reply):
-            answer(handle, Outcome(reply))
+            answer(handle, Outcome(reply, missing: core.liveness.missing))
         case .permitReads(let tablet, let until):
             permitReads(of: tablet, until: until)
         case .withdrawReadPermit(let tablet):

@@ -311,7 +311,10 @@ extension Shard {
     private func expire(now: Instant) {
         expiry.disarm()
         let (expired, next) = pending.expire(now: now.monotonic)
-        for responder in expired { answer(responder, .expired) }
+        if !expired.isEmpty {
+            let missing = core.liveness.missing
+            for responder in expired { answer(responder, .expired(missing: missing)) }
+        }
         arm(next, now: now)
     }
 

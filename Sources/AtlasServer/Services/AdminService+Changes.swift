@@ -199,6 +199,7 @@ extension AdminService {
             case .refused(.busy) where SystemClock.monotonic() < request.deadline:
                 try? await Task.sleep(for: Self.busyPause)
             case .refused(let refusal): throw ServiceError(refusal, members: node.members)
+            case .outcomeUnknown(let missing): throw ServiceError(outcomeUnknown: missing, members: node.members)
             case .expired: throw .deadlineExceeded
             case .unavailable(let reason): throw ServiceError(reason)
             case .sealed, .moved, .written, .read, .readAt: return outcome

@@ -86,7 +86,8 @@ extension Outcome {
         case .written(.expired, _): .failure(.deadlineExceeded)
         case .written(let result, let receipt): .success((result, receipt))
         case .refused(let refusal): .failure(ServiceError(refusal, members: node.members))
-        case .expired: .failure(.writeExpired)
+        case .outcomeUnknown(let missing): .failure(ServiceError(outcomeUnknown: missing, members: node.members))
+        case .expired(let missing): .failure(ServiceError(writeExpired: missing, members: node.members))
         case .unavailable(let reason): .failure(ServiceError(reason))
         case .readAt, .read, .sealed, .moved: preconditionFailure("a write is answered like a write")
         }
@@ -99,15 +100,7 @@ extension Outcome {
         case .refused(let refusal): .failure(ServiceError(refusal, members: node.members))
         case .expired: .failure(.deadlineExceeded)
         case .unavailable(let reason): .failure(ServiceError(reason))
-        case .readAt, .written, .sealed, .moved: preconditionFailure("a read is answered like a read")
+        case .outcomeUnknown, .readAt, .written, .sealed, .moved: preconditionFailure("a read is answered like a read")
         }
     }
-}
-
-extension ServiceError {
-    fileprivate static let writeExpired = ServiceError(
-        .deadlineExceeded,
-        .deadlineExceeded,
-        "the deadline passed while the write was under way; retry with the same request id to settle the outcome"
-    ) { $0.outcomeUnknown = true }
 }

@@ -28,11 +28,7 @@ extension ServiceError {
         case .deadlineExceeded:
             self.init(.deadlineExceeded, .deadlineExceeded, "the deadline passed before the call was served")
         case .outcomeUnknown:
-            self.init(
-                .unavailable,
-                .noOwner,
-                "ownership was lost; retry with the same request id to settle the outcome"
-            ) { $0.outcomeUnknown = true }
+            self.init(outcomeUnknown: [], members: members)
         case .versionInFuture(let now):
             self.init(.outOfRange, .versionInFuture, "the version is in the future; the newest is \(now.rawValue)") {
                 $0.newestVersion = Int64(now.rawValue)
@@ -40,7 +36,11 @@ extension ServiceError {
         case .versionNotRetained(let oldest):
             self.init(versionNotRetained: oldest)
         case .unavailable(let missing):
-            self.init(missing: missing, members: members)
+            let silent = SilentNodes(missing, of: members)
+            self.init(.unavailable, .noQuorum, "no quorum and no owner could be reached in time\(silent.clause)") {
+                silent.name(in: &$0)
+                $0.retryAfterMs = 100
+            }
         case .invalid(let why):
             self.init(.invalidArgument, .invalidArgument, why)
         case .busy(let why):
@@ -50,15 +50,52 @@ extension ServiceError {
         }
     }
 
-    private convenience init(missing: [NodeID], members: [ClusterMember]) {
+    /// A write that may have taken effect, or may yet, is not followed any more.
+    /// - Parameter missing: the nodes that are silent, which may be why.
+    convenience init(outcomeUnknown missing: [NodeID], members: [ClusterMember]) {
+        let silent = SilentNodes(missing, of: members)
+        self.init(
+            .unavailable,
+            silent.names.isEmpty ? .noOwner : .noQuorum,
+            "the write was not followed to its end; retry with the same request id to settle the outcome\(silent.clause)"
+        ) {
+            silent.name(in: &$0)
+            $0.outcomeUnknown = true
+        }
+    }
+
+    /// A write was still under way at its deadline.
+    /// - Parameter missing: the nodes that are silent, which may be why.
+    convenience init(writeExpired missing: [NodeID], members: [ClusterMember]) {
+        let silent = SilentNodes(missing, of: members)
+        let what =
+            "the deadline passed while the write was under way; retry with the same request id to settle the outcome"
+        self.init(.deadlineExceeded, .deadlineExceeded, what + silent.clause) {
+            silent.name(in: &$0)
+            $0.outcomeUnknown = true
+        }
+    }
+}
+
+/// The nodes that were not heard of for too long, in the words of an error.
+private struct SilentNodes {
+    let names: [String]
+    private let regions: [Int32]
+
+    init(_ missing: [NodeID], of members: [ClusterMember]) {
         let silent = members.filter { missing.contains($0.id) }
         let strangers = missing.filter { id in !members.contains { $0.id == id } }
-        let names = silent.map(\.name) + strangers.map { "\($0.rawValue)" }
-        let who = names.isEmpty ? "" : "; silent: \(names.joined(separator: ", "))"
-        self.init(.unavailable, .noQuorum, "no quorum and no owner could be reached in time\(who)") {
-            $0.missingNodes = names
-            $0.missingRegions = Set(silent.map(\.region.rawValue)).sorted()
-            $0.retryAfterMs = 100
-        }
+        names = silent.map(\.name) + strangers.map { "\($0.rawValue)" }
+        regions = Set(silent.map(\.region.rawValue)).sorted()
+    }
+
+    /// What a message ends with.
+    var clause: String {
+        names.isEmpty ? "" : "; silent: \(names.joined(separator: ", "))"
+    }
+
+    func name(in detail: inout Atlas_ErrorDetail) {
+        detail.missingNodes = names
+        detail.missingRegions = regions
     }
 }
