@@ -351,6 +351,9 @@ extension NodeCore {
             return context.mark(.responseLate)
         }
         var reply = response.reply
+        guard reply.answers(origin.request) else {
+            return context.effects.append(.report("refused an answer of another kind than the request"))
+        }
         switch reply {
         case .written(let result, var receipt):
             directory.noteOwner(receipt.owner, of: receipt.tablet)
@@ -461,7 +464,9 @@ extension NodeCore {
         var request = forwarded.request
         let (deadline, overflow) = context.now.monotonic.addingReportingOverflow(forwarded.remaining)
         request.deadline = overflow ? .max : deadline
-        if let refusal = obstacle(to: request) { return context.refuse(handle, refusal) }
+        if let refusal = request.objectionToForwarding ?? obstacle(to: request) {
+            return context.refuse(handle, refusal)
+        }
         if serveHere(handle, request, origin: forwarded.originRegion) { return }
         // Whoever takes several tablets for one hears of those that are here.
         guard place(of: request) != nil, !spansTablets(request) else { return context.refuse(handle, .noSuchTablet) }

@@ -46,7 +46,8 @@ extension Notation {
             read.query = .scan(ScanQuery(reverse: words.flag("reverse"), limit: Int(limit), bytesMax: 1 << 20))
         }
         if let names = try words.value("get", { $0.split(separator: ",").map { Key(Array($0.utf8)) } }) {
-            read.query = .get(Command(operations: names.map { Operation(.get, key: $0) }))
+            let kind: Operation.Kind = words.flag("deleting") ? .delete : .get
+            read.query = .get(Command(operations: names.map { Operation(kind, key: $0) }))
             read.range = KeyRange(start: names.min()!, end: names.max()!.successor)
         }
         if let range = try words.value("of", range) { read.range = range }
