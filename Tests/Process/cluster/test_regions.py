@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 import grpc
 import pytest
 
-from support.client import Client, Failure, request_id
+from support.client import Client, Failure, fails, request_id
 from support.cluster import Cluster, until, works
 from support.network import DISTANCES, REGION_NAMES
+from support.protos import admin_pb2
 from support.protos import atlas_pb2 as pb
 
 StartCluster = Callable[..., Cluster]
@@ -257,6 +258,55 @@ def test_a_lost_region_takes_what_it_owned_along_and_brings_it_back(start_cluste
     # Those that failed may have taken effect since.
     found.pop(key("lost"), None)
     assert found == expected
+
+
+def remove(client: Client, name: str, timeout: float = 30) -> admin_pb2.RemoveNodeResponse:
+    return client.admin.RemoveNode(admin_pb2.RemoveNodeRequest(node_id=name), timeout=timeout)
+
+
+def test_a_region_that_does_not_come_back_is_removed(start_cluster: StartCluster, key: Key) -> None:
+    """Where something else owns the tablets. With it gone, ownership can move between the regions that are left again."""
+    cluster = start_cluster([1, 1, 1], IMPATIENT, distances=DISTANCES)
+    home = owner_region(cluster, key("where"), 1)
+    lost, other = [region for region in REGION_NAMES if region != home]
+    client = cluster.client(cluster.region(home)[0])
+    expected = write(client, key, "before/", 10) | {key("where"): b"where"}
+    (gone,) = cluster.region(lost)
+    gone.kill()
+    expected |= write(client, key, "without/", 10)
+    assert remove(client, gone.name).tablets_changed == 1
+    expected |= write(client, key, "removed/", 10)
+    move_owner(cluster, key("move"), other)
+    client = cluster.client(cluster.region(other)[0])
+    found = {item.key: item.value for item in client.scan(prefix=key(), consistency=pb.CONSISTENCY_CONSISTENT)}
+    assert found.pop(key("move")) == b"move"
+    assert found == expected
+
+
+def test_what_a_lost_region_owned_cannot_be_removed_from_it(start_cluster: StartCluster, key: Key) -> None:
+    """Survive: node. The last writes may be there alone, so nobody else may decide that there were none."""
+    cluster = start_cluster([1, 1, 1], IMPATIENT, distances=DISTANCES)
+    lost = owner_region(cluster, key("where"), 1)
+    (gone,) = cluster.region(lost)
+    # Cut off, it goes on with what it owns.
+    cluster.network.cut(lost)
+    expected = write(cluster.client(gone), key, "alone/", 10) | {key("where"): b"where"}
+    cluster.network.heal(lost)
+    left = [cluster.client(cluster.region(region)[0]) for region in REGION_NAMES if region != lost]
+    for client in left:
+        until(lambda client=client: client.get(key("alone/0009")).found, "the copies are behind")  # type: ignore[misc]
+    gone.kill()
+    for client in left:
+        with fails("UNAVAILABLE") as failure:
+            remove(client, gone.name, timeout=15)
+        assert failure.detail is not None
+        assert list(failure.detail.missing_nodes) == [gone.name]
+        # The copies can be read, by who says that old ones will do.
+        found = {item.key: item.value for item in client.scan(prefix=key(), consistency=pb.CONSISTENCY_LOCAL)}
+        assert found == expected
+    gone.start()
+    for region in REGION_NAMES:
+        put_until_it_works(cluster.client(cluster.region(region)[0]), key("after"), b"after")
 
 
 @pytest.mark.parametrize("who", ["owner", "follower"])
