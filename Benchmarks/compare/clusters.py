@@ -61,7 +61,7 @@ class AtlasCluster(Running, Cluster):
         self.home = home(self.name, parent)
         settings = {
             "cluster.survive": survive,
-            "storage.log_segment_size": "64MiB", "storage.log_retain_size": "1GiB", "logging.level": "error",
+            "storage.log_segment_size": "64MiB", "logging.level": "error",
             "transport.max_concurrent_stream": 1000,
         }
         super().__init__(self.home, regions, settings, distances)

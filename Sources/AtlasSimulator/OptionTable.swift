@@ -112,6 +112,8 @@ extension OptionField {
         .init("settings", "replicaReadWait", .time(\.settings.replicaReadWait)),
         .init("settings", "regionLatencyMax", .time(\.settings.regionLatencyMax)),
         .init("settings", "attemptLife", .time(\.settings.attemptLife)),
+        .init("settings", "stateCheckInterval", .time(\.settings.stateCheckInterval)),
+        .init("settings", "proposalRetriesMax", .int(\.settings.proposalRetriesMax)),
         .init("settings", "fastPathEnabled", .flag(\.settings.fastPathEnabled)),
         .init("settings", "stealPolicy", .policy(\.settings.stealPolicy)),
         .init("settings", "movesPerSecondMax", .int(\.settings.movesPerSecondMax)),

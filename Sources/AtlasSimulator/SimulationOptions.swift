@@ -140,6 +140,7 @@ extension SimulationOptions {
         options.drawWorkload(&random)
         options.hasOneTimer = !random.chance(100)
         options.faults.resignPermille = random.pick([0, 500])
+        options.settings.stateCheckInterval = random.pick([0, 0, 500]) * millisecond
         return options
     }
 

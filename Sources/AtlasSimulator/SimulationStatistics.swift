@@ -108,6 +108,7 @@ extension Message {
         case .reject: "reject"
         case .leased: "leased"
         case .handoff: "handoff"
+        case .check: "check"
         }
     }
 
@@ -130,6 +131,7 @@ extension Message {
             "leased \(ballot): \(held) for \(remaining / 1_000_000) ms"
         case .handoff(let handoff):
             "handoff \(handoff.ballot) to n\(handoff.ballot.owner.rawValue), entries \(handoff.entries.summary)"
+        case .check(let check): "check of \(check.slot.rawValue)"
         }
     }
 }

@@ -408,8 +408,9 @@ package final class World {
             node.permits[tablet] = until
         case .withdrawReadPermit(let tablet):
             node.permits[tablet] = nil
-        case .report:
-            break
+        case .report(let text):
+            // What the judge would have seen, too: the two see the same.
+            if node.core?.marks.contains(.stateDiffers) ?? false { throw SimulationFailure("state", text) }
         }
     }
 

@@ -142,7 +142,7 @@ struct PeerCodecTests {
         #expect(throws: CodecError.unknownTag(12)) { try PeerMessage(decoding: [1, 12]) }
         // Format, tag, tablet, epoch, and the message's tag.
         #expect(probe.prefix(5).elementsEqual([1, 1, 1, 1, 1]))
-        #expect(throws: CodecError.unknownTag(12)) { try PeerMessage(decoding: [1, 1, 1, 1, 12] + probe.dropFirst(5)) }
+        #expect(throws: CodecError.unknownTag(13)) { try PeerMessage(decoding: [1, 1, 1, 1, 13] + probe.dropFirst(5)) }
     }
 
     @Test func countsBeyondTheBytesAreRefusedBeforeMemoryIsReserved() {
@@ -257,7 +257,7 @@ private struct Coverage {
         snapshotPart
         """,
         "Message": """
-        probe probed prepare promise promiseNeedsSnapshot accept accepted commit reject leased handoff
+        probe probed prepare promise promiseNeedsSnapshot accept accepted commit reject leased handoff check
         """,
         "Payload": "noOperation commands seal",
         "Kind": "get put delete",

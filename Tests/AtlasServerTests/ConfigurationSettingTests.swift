@@ -1,3 +1,4 @@
+import AtlasCore
 import Foundation
 import Testing
 
@@ -20,7 +21,7 @@ import Testing
         "true", "false", "7", "2s", "3s", "77s", "128KiB", "8MiB", "128MiB", "2GiB", "0.7", "127.0.0.1",
         "127.0.0.1:9000",
         "150ms", #"[{address: "a:1", via: "b:2"}]"#,
-        "global", "nearest", "region", "debug", "text", threeRegions, "elsewhere",
+        "global", "nearest", "region", "debug", "text", threeRegions, "elsewhere", "immediate",
     ]
     private static let nonsense = ["no such thing!", "-1", ""]
 
@@ -82,6 +83,37 @@ import Testing
         expected.node.consensus.heartbeatInterval = .seconds(1)
         expected.node.consensus.electionTimeout = .seconds(5)
         #expect(loaded.configuration == expected)
+    }
+
+    @Test func ownershipPoliciesAreWhatTheCoreUses() throws {
+        let policies: KeyValuePairs<String, StealPolicy> = [
+            "none": .none, "immediate": .immediate, "adaptive": .default, "consecutive(20)": .consecutive(count: 20),
+            "majority(10s)": .majority(intervalMilliseconds: 10_000), "ema(0.2)": .ema(alphaPermille: 200),
+        ]
+        for (text, policy) in policies {
+            let configuration = try load(set: ["region.ownership_policy=\(text)"]).configuration
+            #expect(ConsensusSettings(configuration).stealPolicy == policy)
+        }
+        #expect(ConsensusSettings(AtlasConfiguration()).stealPolicy == .default)
+        for text in [
+            "often", "consecutive", "consecutive()", "consecutive(0)", "consecutive(1000001)", "consecutive(2",
+            "none()",
+            "majority(99ms)", "majority(61m)", "majority(5)", "ema(0)", "ema(1.1)", "ema(nan)", "ema(0.2))",
+            "adaptive(1)",
+        ] {
+            #expect(problems(set: ["region.ownership_policy=\(text)"]).count == 1, "\(text)")
+        }
+    }
+
+    @Test func settingsOfReplicationReachTheCore() throws {
+        let set = ["consensus.max_proposal_retries=7", "region.region_sync_interval=3s"]
+        let settings = ConsensusSettings(try load(set: set).configuration)
+        #expect(settings.proposalRetriesMax == 7)
+        let limits = Limits(try load(set: ["storage.log_retain_size=99MiB"]).configuration.node.storage)
+        #expect(limits.retainedBytesMax == 99 << 20)
+        #expect(settings.stateCheckInterval == 3_000 * ConsensusSettings.millisecond)
+        let off = ConsensusSettings(try load(set: set + ["region.region_sync_enabled=false"]).configuration)
+        #expect(off.stateCheckInterval == 0)
     }
 
     @Test func everyStoredPropertyHasOneSetting() {

@@ -31,6 +31,26 @@ import Testing
         #expect(files.allSatisfy { !$0.path.contains("/.build") })
     }
 
+    /// A setting that is documented does something: what the configuration holds is read somewhere.
+    @Test func everySettingIsUsed() throws {
+        let files = try Repository.files().filter { $0.path.hasPrefix("Sources/") && $0.path.hasSuffix(".swift") }
+        let (declarations, others) = (
+            files.filter { $0.path.hasSuffix("Config.swift") && $0.path.contains("/AtlasServer/Configuration/") }.map(
+                \.code
+            ),
+            files.filter { !$0.path.contains("/AtlasServer/Configuration/") }.map(\.code)
+        )
+        let names = declarations.flatMap { $0.matches(of: #/package var (\w+) = /#).map { String($0.1) } }
+        #expect(names.count > 40, "the settings are not where they were")
+        for name in names {
+            // Some are read by what the configuration derives from them, or as a permission by its rules.
+            let isUsed =
+                others.contains { $0.contains(".\(name)") } || declarations.contains { $0.ranges(of: name).count > 1 }
+                || name == "insecure"
+            #expect(isUsed, "nobody reads the setting \(name)")
+        }
+    }
+
     @Test func commentsAreNotCode() {
         let text = #"""
             let a = "// not a comment" // a comment

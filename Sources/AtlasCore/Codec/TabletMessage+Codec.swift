@@ -25,6 +25,7 @@ extension Message {
         case reject = 9
         case leased = 10
         case handoff = 11
+        case check = 12
     }
 
     var encodedSizeHint: Int {
@@ -74,6 +75,11 @@ extension Message {
         case .handoff(let handoff):
             writer.write(tag: Tag.handoff)
             handoff.encode(into: &writer)
+        case .check(let check):
+            writer.write(tag: Tag.check)
+            check.ballot.encode(into: &writer)
+            writer.write(check.slot.rawValue)
+            writer.write(fixed: check.hash)
         }
     }
 
@@ -103,6 +109,9 @@ extension Message {
             self = .leased(ballot: ballot, held: held, remainingNanoseconds: try reader.readDuration())
         case .handoff:
             self = .handoff(try Handoff(from: &reader))
+        case .check:
+            let ballot = try Ballot(from: &reader)
+            self = .check(StateCheck(ballot: ballot, slot: try reader.readSlot(), hash: try reader.readFixed()))
         }
     }
 }

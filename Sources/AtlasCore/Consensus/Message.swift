@@ -15,6 +15,21 @@ package enum Message: Hashable, Sendable {
     /// The sender supports the holder of `held`, and promises `ballot` to nobody before that has run out.
     case leased(ballot: Ballot, held: Ballot, remainingNanoseconds: UInt64)
     case handoff(Handoff)
+    case check(StateCheck)
+}
+
+/// What the sender's state is once `slot` has been applied. Whoever has applied just as much has the same, or one of both is
+/// wrong.
+package struct StateCheck: Hashable, Sendable {
+    package var ballot: Ballot
+    package var slot: Slot
+    package var hash: UInt64
+
+    package init(ballot: Ballot, slot: Slot, hash: UInt64) {
+        self.ballot = ballot
+        self.slot = slot
+        self.hash = hash
+    }
 }
 
 /// Phase 1a. The candidate wants every entry above `above`.

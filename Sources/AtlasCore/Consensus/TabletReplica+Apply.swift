@@ -5,12 +5,13 @@ extension TabletReplica {
     /// Hands the next run of chosen entries to the store, unless one is under way.
     mutating func applyNext(context: inout StepContext) {
         guard applyingThrough == nil, !isInstalling, !isSealed, applied.appliedSlot < commitPoint else { return }
-        let entries = window.run(above: applied.appliedSlot, through: commitPoint)
+        let limit = applyLimit
+        let entries = window.run(above: applied.appliedSlot, through: limit)
         precondition(
-            entries.count == Int(commitPoint.rawValue - applied.appliedSlot.rawValue) || mutated(.commitBySlot),
+            entries.count == Int(limit.rawValue - applied.appliedSlot.rawValue) || mutated(.commitBySlot),
             "a chosen slot has its entry"
         )
-        applyingThrough = commitPoint
+        applyingThrough = limit
         context.effects.append(.apply(config.tablet, entries))
     }
 
@@ -26,6 +27,8 @@ extension TabletReplica {
         let firstSlot = applied.appliedSlot.next
         applied = state
         applyingThrough = nil
+        settleCheck(context: &context)
+        scheduleCheck(context: &context)
         closed = max(closed, applied.appliedTimestamp)
         settleClosed()
         answerWriters(firstSlot: firstSlot, results: results, context: &context)
@@ -51,7 +54,7 @@ extension TabletReplica {
             guard proposal.slot >= firstSlot, let entry = window[proposal.slot], isChosen(proposal, entry) else {
                 // Another payload has the slot, so this one never takes effect.
                 if !proposal.writes.isEmpty { context.mark(.orphanRetried) }
-                for write in proposal.writes { context.rerouted.append((write.handle, .write(write.request))) }
+                for write in proposal.writes { context.rerouteDisplaced(write) }
                 continue
             }
             if ownership?.ballot != proposal.ballot { context.mark(.orphanAnswered) }

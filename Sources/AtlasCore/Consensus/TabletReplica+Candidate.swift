@@ -330,7 +330,7 @@ extension TabletReplica {
         while let proposal = proposals.last, proposal.slot > last {
             proposals.removeLast()
             context.mark(.orphanRetried)
-            for write in proposal.writes { context.rerouted.append((write.handle, .write(write.request))) }
+            for write in proposal.writes { context.rerouteDisplaced(write) }
         }
     }
 

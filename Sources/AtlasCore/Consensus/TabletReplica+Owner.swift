@@ -24,6 +24,8 @@ extension TabletReplica {
         var target: (voter: Int, until: UInt64, handle: RequestHandle?)?
         var accesses: AccessStatistics
         var policyDue = UInt64.max
+        /// When others are told what the state is.
+        var checkDue = UInt64.max
         /// What the last heartbeats have closed.
         var idleClosed = Timestamp.zero
 

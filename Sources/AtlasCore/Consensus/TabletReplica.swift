@@ -68,6 +68,8 @@ package struct TabletReplica: Sendable {
     var offerDue: UInt64 = 0
     /// When the replica wants to be called without any event.
     package internal(set) var due = UInt64.max
+    /// What the state is to be compared with, once it has come there.
+    var awaitedCheck: StateCheck?
     /// What owners have closed, for a state not reached yet; in slot order.
     var closing: [ClosedPoint] = []
     /// No entry above the applied state has a stamp at or below this.
@@ -202,6 +204,7 @@ extension TabletReplica {
         case .leased(let ballot, let held, let remaining):
             receiveLeased(ballot, held: held, remaining: remaining, from: voter, context: &context)
         case .handoff(let handoff): receiveHandoff(handoff, from: sender, context: &context)
+        case .check(let check): receiveCheck(check, context: &context)
         }
     }
 
@@ -216,5 +219,6 @@ extension TabletReplica {
         tickFollowers(context: &context)
         tickRequests(context: &context)
         tickPolicy(context: &context)
+        tickCheck(context: &context)
     }
 }

@@ -216,7 +216,7 @@ extension NodeCore {
 
 extension Liveness {
     /// The round trips that this node has measured itself: for each region that of the nearest node.
-    func measuredDistances() -> [RegionDistance] {
+    package func measuredDistances() -> [RegionDistance] {
         var distances: [RegionDistance] = []
         for other in others where !other.isSuspected {
             guard let nanoseconds = other.roundTrip.smoothed else { continue }

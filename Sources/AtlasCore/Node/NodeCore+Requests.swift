@@ -118,13 +118,32 @@ extension NodeCore {
             origin.sentTo = nil
             origin.isHere = false
             origin.expiry = .zero
-            if case .read(let read) = request, case .read = origin.request { origin.request = .read(read) }
+            switch (request, origin.request) {
+            case (.read, .read): origin.request = request
+            case (.write(let displaced), .write(var write)):
+                write.placesLost = displaced.placesLost
+                origin.request = .write(write)
+            default: break
+            }
             origin.due = context.now.monotonic
             context.requests.origins[handle] = origin
+            if let refusal = displacement(of: request) {
+                return judge(.refused(refusal), of: origin, handle, attempt: origin.attempt)
+            }
             advance(handle)
+        } else if let refusal = displacement(of: request) {
+            context.refuse(handle, refusal)
         } else {
             route(handle, request)
         }
+    }
+
+    /// Why a write that has lost its place is not proposed again.
+    private func displacement(of request: Request) -> Refusal? {
+        guard case .write(let write) = request, write.placesLost > context.settings.proposalRetriesMax else {
+            return nil
+        }
+        return .busy("other owners took the place of the write \(write.placesLost) times")
     }
 
     private func hint(for request: Request) -> NodeID? {

@@ -43,6 +43,8 @@ package struct WriteRequest: Hashable, Sendable {
     /// Monotonic nanoseconds after which nobody waits for the answer; `UInt64.max` is never.
     package var deadline: UInt64
     package var level: WriteLevel
+    /// How often another payload has got the slot that the write was proposed for at this node; does not travel.
+    var placesLost = 0
 
     package init(command: Command, deadline: UInt64 = .max, level: WriteLevel = .local) {
         self.command = command

@@ -10,6 +10,7 @@ package enum Mark: UInt8, CaseIterable, Sendable {
     case sealChosen, split, reconfigured, voterJoined, voterLeft, initialOwner, sealedStream, superseded
     case snapshotOffered, snapshotInstalled, snapshotRestarted, snapshotStale, snapshotLost, windowTruncated
     case clockJump, clockRefused, foreignIncarnation, formerIncarnation
+    case stateChecked, stateDiffers
 }
 
 /// The marks that were passed.

@@ -44,7 +44,7 @@ package struct StorageConfig: Hashable, Sendable {
     package var blockCacheSize = 256 << 20
     package var writeBufferSize = 32 << 20
     package var logSegmentSize = 64 << 20
-    package var logRetainSize = 1 << 30
+    package var logRetainSize = 64 << 20
     package var logCacheSize = 16 << 20
     package var diskReserve = 256 << 20
 
@@ -108,6 +108,7 @@ package struct RegionConfig: Hashable, Sendable {
     package var writeStrategy = WriteStrategy.local
     package var readStrategy = ReadStrategy.local
     package var maxLatency = Duration.milliseconds(100)
+    package var ownershipPolicy = StealPolicy.default
 
     package init() {}
 }

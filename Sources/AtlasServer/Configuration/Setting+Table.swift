@@ -171,13 +171,14 @@ extension Setting {
             "storage.log_retain_size",
             \.node.storage.logRetainSize,
             .size((1 << 20)...(1 << 40)),
-            "How much log is kept for nodes that lag behind; beyond that they get a snapshot."
+            "How much log of each tablet is kept, in memory, for nodes that lag behind.",
+            details: "Beyond that, or 16384 entries, they get a snapshot."
         ),
         Setting(
             "storage.log_cache_size",
             \.node.storage.logCacheSize,
             .size(0...(1 << 40)),
-            "Memory for log entries, from which nodes that lag a little are served."
+            "Memory for log entries that have been written and may be wanted again soon."
         ),
         Setting(
             "storage.disk_reserve",
@@ -344,7 +345,8 @@ extension Setting {
             "consensus.max_proposal_retries",
             \.node.consensus.maxProposalRetries,
             .count(0...1000),
-            "How often a write that lost its place to another owner is proposed again."
+            "How often a write that lost its place to another owner is proposed again.",
+            details: "After that it is refused with NO_OWNER, and has changed nothing."
         ),
         Setting(
             "consensus.fast_path_enabled",
@@ -366,19 +368,21 @@ extension Setting {
             "region.latency_monitor_interval",
             \.node.regions.latencyMonitorInterval,
             .duration(.milliseconds(100) ... .seconds(3600)),
-            "How often the round trips to other regions are measured."
+            "How often this node looks whether round trips to other regions have changed.",
+            details: "By a quarter or more, or because a region is not heard: that is logged. Heartbeats measure them."
         ),
         Setting(
             "region.region_sync_enabled",
             \.node.regions.syncEnabled,
             .boolean,
-            "Whether followers in other regions are caught up and cross-checked in the background."
+            "Whether the states of followers in other regions are compared with those of the tablets that this node owns.",
+            details: "Followers are caught up in any case. One that differs logs a warning."
         ),
         Setting(
             "region.region_sync_interval",
             \.node.regions.syncInterval,
             .duration(.milliseconds(100) ... .seconds(3600)),
-            "How often that is done."
+            "How often that is done, at most: a tablet that nobody writes to is compared once."
         ),
         Setting(
             "region.write_strategy",
@@ -404,6 +408,18 @@ extension Setting {
             \.node.regions.maxLatency,
             .duration(.milliseconds(1) ... .seconds(60)),
             "The longest round trip at which a node counts as near."
+        ),
+        Setting(
+            "region.ownership_policy",
+            \.node.regions.ownershipPolicy,
+            .stealPolicy,
+            "When this node hands a tablet that it owns over to another region.",
+            details: """
+                none: never by itself. immediate: on the first access from there. consecutive(n): after n accesses in a \
+                row. majority(interval): after an interval with more than half of the accesses. ema(alpha): when a \
+                moving average of its share has come to 0.9; alpha is the weight of the newest access. adaptive: when \
+                the waiting that this saves is worth the move.
+                """
         ),
     ]
 

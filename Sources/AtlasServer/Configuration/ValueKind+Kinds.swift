@@ -133,6 +133,46 @@ extension ValueKind where Value == LogOutput {
     }
 }
 
+extension ValueKind where Value == StealPolicy {
+    static var stealPolicy: Self {
+        Self(
+            allowed: "none, immediate, consecutive(1 to 1000000), majority(100ms to 1h), ema(0.001 to 1.0) or adaptive",
+            examples: "adaptive, consecutive(20), majority(10s) or ema(0.1)",
+            format: { policy in
+                switch policy {
+                case .none, .immediate, .consecutive, .adaptive: "\(policy)"
+                case .majority(let interval): "majority(\(DurationText.format(.milliseconds(interval))))"
+                case .ema(let alpha): "ema(\(Double(alpha) / 1_000))"
+                }
+            },
+            parse: parseStealPolicy
+        )
+    }
+}
+
+@Sendable private func parseStealPolicy(_ text: String) -> StealPolicy? {
+    let name = text.prefix { $0 != "(" }
+    guard name.count < text.count else {
+        let simple: [Substring: StealPolicy] = ["none": .none, "immediate": .immediate, "adaptive": .default]
+        return simple[name]
+    }
+    guard text.hasSuffix(")") else { return nil }
+    let argument = String(text.dropFirst(name.count + 1).dropLast())
+    switch name {
+    case "consecutive":
+        return (try? ValueKind.count(1...1_000_000).parse(argument)).map { .consecutive(count: $0) }
+    case "majority":
+        return (try? ValueKind.duration(.milliseconds(100) ... .seconds(3600)).parse(argument))
+            .map { .majority(intervalMilliseconds: $0.wholeMilliseconds) }
+    case "ema":
+        return (try? ValueKind.number(0.001...1).parse(argument)).map {
+            .ema(alphaPermille: Int(($0 * 1_000).rounded()))
+        }
+    default:
+        return nil
+    }
+}
+
 private func isName(_ text: String) -> Bool {
     (1...64).contains(text.utf8.count)
         && text.unicodeScalars.allSatisfy {

@@ -14,15 +14,19 @@ extension ConsensusSettings {
             min(consensus.prepareTimeout, consensus.acceptTimeout, consensus.commitTimeout)
             .wholeNanoseconds
         regionLatencyMax = config.node.regions.maxLatency.wholeNanoseconds
+        stateCheckInterval = config.node.regions.syncEnabled ? config.node.regions.syncInterval.wholeNanoseconds : 0
+        proposalRetriesMax = consensus.maxProposalRetries
+        stealPolicy = config.node.regions.ownershipPolicy
         fastPathEnabled = config.cluster.fastPathEnabled
     }
 }
 
 extension Limits {
-    /// Commands that share an entry must not outgrow a segment of the log; one alone never does.
-    init(segmentSize: Int) {
+    init(_ storage: StorageConfig) {
         self.init()
-        entryBytesMax = min(entryBytesMax, segmentSize / 2)
+        // Commands that share an entry must not outgrow a segment of the log; one alone never does.
+        entryBytesMax = min(entryBytesMax, storage.logSegmentSize / 2)
+        retainedBytesMax = storage.logRetainSize
     }
 }
 

@@ -6,8 +6,8 @@ internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import NIOPosix
 
-/// What a node does by itself from time to time: flush the store so that the log can let go, collect garbage, and keep
-/// the ballast filled.
+/// What a node does by itself from time to time: flush the store so that the log can let go, collect garbage, keep the
+/// ballast filled, and look at the distances to other regions.
 final class Maintenance: Sendable {
     private let store: RocksDBStore
     private let log: DurableLog
@@ -16,6 +16,8 @@ final class Maintenance: Sendable {
     private let shard: Shard
     private let pool: NIOThreadPool
     private let gcInterval: TimeAmount
+    private let latencyInterval: TimeAmount
+    private let latencies = NIOLockedValueBox(LatencyMonitor())
     private let loop: any EventLoop
     private let logger: Logger
     private let tasks = NIOLockedValueBox<[RepeatedTask]>([])
@@ -46,6 +48,7 @@ final class Maintenance: Sendable {
         self.shard = shard
         self.pool = pool
         gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.wholeMilliseconds))
+        latencyInterval = .milliseconds(Int64(config.node.regions.latencyMonitorInterval.wholeMilliseconds))
         self.loop = loop
         self.logger = logger
     }
@@ -77,7 +80,10 @@ final class Maintenance: Sendable {
             shard.transfers.sender.expire()
             inBackground("ballast") { $0.fillBallast() }
         }
-        tasks.withLockedValue { $0 = [check, part, collect, fill] }
+        let look = loop.scheduleRepeatedAsyncTask(initialDelay: latencyInterval, delay: latencyInterval) { [self] _ in
+            pool.runIfActive(eventLoop: loop) { [self] in reportLatencies() }
+        }
+        tasks.withLockedValue { $0 = [check, part, collect, fill, look] }
     }
 
     /// When it returns nothing of this is left on the loop. Not to be called there.
@@ -133,6 +139,22 @@ final class Maintenance: Sendable {
     private func fillBallast() {
         guard log.acceptsWrites else { return }
         ballast.fill(free: directory.space().free)
+    }
+
+    private func reportLatencies() {
+        let measured = shard.inspect { core in
+            core.liveness.measuredDistances().filter { $0.region != core.liveness.region }
+        }
+        for change in latencies.withLockedValue({ $0.changes(measured ?? []) }) {
+            func text(_ microseconds: UInt64?) -> String { microseconds.map { "\($0)" } ?? "silent" }
+            logger.info(
+                "the round trip to another region has changed",
+                metadata: [
+                    "region": "\(change.region.rawValue)", "before_us": "\(text(change.before))",
+                    "now_us": "\(text(change.now))",
+                ]
+            )
+        }
     }
 
     private func inBackground(_ name: String, _ work: @escaping @Sendable (Maintenance) throws -> Void) {

@@ -128,7 +128,7 @@ struct PeerGenerator {
     }
 
     private mutating func tabletMessage() -> Message {
-        switch random.below(11) {
+        switch random.below(12) {
         case 0: .probe(ballot: base.ballot())
         case 1: .probed(ballot: base.ballot())
         case 2: .prepare(Prepare(ballot: base.ballot(), above: anySlot(), released: maybe { $0.base.ballot() }))
@@ -139,7 +139,8 @@ struct PeerGenerator {
         case 7: .commit(commit())
         case 8: .reject(promised: base.ballot())
         case 9: .leased(ballot: base.ballot(), held: base.ballot(), remainingNanoseconds: duration())
-        default: .handoff(handoff())
+        case 10: .handoff(handoff())
+        default: .check(StateCheck(ballot: base.ballot(), slot: anySlot(), hash: random.next()))
         }
     }
 

@@ -11,6 +11,7 @@ import AtlasCore
 ///     commit B through S [closed T@S] [retain S] [answer]
 ///     reject B | leased B held B for TIME
 ///     handoff B commit S clock T above S [fresh MARKS] ENTRIES
+///     check B slot S hash N
 ///     heartbeat N clock T [from G] [to G] [closed T] CHANGES      1@1=4 on the list from slot 4 on, 1@1- off it
 ///     heartbeat-reply N clock T [epoch E] [for TIME] [list G]
 ///     confirm ROUND ITEMS | confirmed ROUND [epoch E] ITEMS       an item is a ballot
@@ -48,6 +49,8 @@ extension Notation {
             return "handoff \(text(handoff.ballot)) commit \(handoff.commitPoint.rawValue)"
                 + " clock \(text(handoff.clock)) above \(handoff.above.rawValue)"
                 + option("fresh", text(handoff.fresh)) + text(handoff.entries)
+        case .check(let check):
+            return "check \(text(check.ballot)) slot \(check.slot.rawValue) hash \(check.hash)"
         }
     }
 
@@ -107,6 +110,9 @@ extension Notation {
                 remainingNanoseconds: try words.required("for", duration)
             )
         case "handoff": return .handoff(try handoff(ballot, &words))
+        case "check":
+            let slot = try words.required("slot", slot)
+            return .check(StateCheck(ballot: ballot, slot: slot, hash: try words.required("hash", number)))
         default: throw ScriptError("not a message: \(name)")
         }
     }

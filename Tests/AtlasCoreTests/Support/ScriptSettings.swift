@@ -24,12 +24,14 @@ extension ConsensusSettings {
             "heartbeatInterval": \.heartbeatInterval, "supportDuration": \.supportDuration,
             "suspicionMin": \.suspicionMin, "retransmitMin": \.retransmitMin, "takeoverStep": \.takeoverStep,
             "replicaReadWait": \.replicaReadWait, "regionLatencyMax": \.regionLatencyMax,
-            "attemptLife": \.attemptLife,
+            "attemptLife": \.attemptLife, "stateCheckInterval": \.stateCheckInterval,
         ]
         if name == "stealPolicy" {
             let policies: [Substring: StealPolicy] = ["none": .none, "immediate": .immediate]
             guard let policy = policies[value] else { throw ScriptError("no such policy: \(value)") }
             stealPolicy = policy
+        } else if name == "proposalRetriesMax" {
+            proposalRetriesMax = Int(try Notation.number(value))
         } else if name == "fastPathEnabled" {
             fastPathEnabled = value == "true"
         } else {

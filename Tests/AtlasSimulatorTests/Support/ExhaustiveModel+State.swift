@@ -137,6 +137,7 @@ extension Message {
         case .handoff(let handoff): return letter(.handoff, handoff.ballot)
         case .promiseNeedsSnapshot(let ballot, _), .probe(let ballot), .probed(let ballot), .leased(let ballot, _, _):
             return letter(.other, ballot)
+        case .check(let check): return letter(.other, check.ballot)
         }
     }
 }

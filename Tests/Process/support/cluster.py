@@ -61,7 +61,6 @@ class Cluster:
                 "cluster.nodes": f"[{members}]",
                 # Segments are reserved on the disk, and there are many nodes.
                 "storage.log_segment_size": "16MiB",
-                "storage.log_retain_size": "64MiB",
                 **(settings or {}),
             }
         self._channels = ExitStack()
