@@ -5,7 +5,7 @@ package struct OwnershipMove: Sendable {
         case policy(StealDecision)
         /// An operator asked for it.
         case asked
-        /// The owner was about to end.
+        /// The owner was about to end, or had no space left.
         case resigned
         /// The old owner gave it to this node, and knows why.
         case handedOver
@@ -69,7 +69,7 @@ extension OwnershipMove.Cause: CustomStringConvertible {
         switch self {
         case .policy(let decision): "\(decision)"
         case .asked: "an operator asked for it"
-        case .resigned: "the owner was about to end"
+        case .resigned: "the owner was about to end, or out of space"
         case .handedOver: "the old owner handed over"
         case .takeover: "the owner did not answer, or had lost its disk"
         }

@@ -14,6 +14,7 @@ final class Maintenance: Sendable {
     private let directory: DataDirectory
     private let ballast: Ballast
     private let shard: Shard
+    private let isOutOfSpace: @Sendable () -> Bool
     private let pool: NIOThreadPool
     private let gcInterval: TimeAmount
     private let latencyInterval: TimeAmount
@@ -38,6 +39,7 @@ final class Maintenance: Sendable {
         pool: NIOThreadPool,
         config: AtlasConfiguration,
         shard: Shard,
+        isOutOfSpace: @escaping @Sendable () -> Bool,
         loop: any EventLoop,
         logger: Logger
     ) {
@@ -46,6 +48,7 @@ final class Maintenance: Sendable {
         self.directory = directory
         ballast = Ballast(config.node)
         self.shard = shard
+        self.isOutOfSpace = isOutOfSpace
         self.pool = pool
         gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.wholeMilliseconds))
         latencyInterval = .milliseconds(Int64(config.node.regions.latencyMonitorInterval.wholeMilliseconds))
@@ -60,6 +63,8 @@ final class Maintenance: Sendable {
             initialDelay: Self.flushCheckInterval,
             delay: Self.flushCheckInterval
         ) { [self] _ in
+            // Others may have space: a node that can take no writes owns nothing that they could own.
+            if isOutOfSpace() { shard.submit(.event(.resign)) }
             guard log.statistics().bytesWritten >= flushedAt.withLockedValue({ $0 }) + Self.flushBytes else { return }
             inBackground("flush") { try $0.flush() }
         }

@@ -119,6 +119,7 @@ package final class Node: Sendable {
                 pool: pool,
                 config: config,
                 shard: shard,
+                isOutOfSpace: { [log, applier = recovered.applier] in !log.acceptsWrites || applier.isOutOfSpace },
                 loop: loop,
                 logger: logger
             )
@@ -237,13 +238,18 @@ package enum Overload: Error, Hashable, Sendable {
 
 extension Node {
     /// Whether a command would be taken now. Asked before `submit`, so that a node that is short of something says so
-    /// at once.
+    /// at once. What another node owns is for that to take.
     package func overload(for command: Command) -> Overload? {
+        guard members.count == 1 || command.operations.first.map({ owns($0.key) }) ?? true else { return nil }
         let isShort = !log.acceptsWrites
         if applier.isOutOfSpace || isShort && command.operations.contains(where: \.takesSpace) { return diskFull }
         guard case .stop(let retryAfter) = store.pressure else { return nil }
         // A store that is behind on a full disk is behind because of that.
         return isShort ? diskFull : .storeBehind(retryAfterMilliseconds: UInt64(retryAfter))
+    }
+
+    private func owns(_ key: Key) -> Bool {
+        permits.permit(for: KeyRange(start: key, end: key.successor))?.isValid() ?? false
     }
 
     private var diskFull: Overload {
