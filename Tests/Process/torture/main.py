@@ -26,6 +26,8 @@ from torture.history import Operation, Outcome, save
 from torture.workload import KEYS, TortureClient, error_name, summary_of_gaps
 
 CLIENTS_PER_REGION = 3
+# What a node says of a state that is not the owner's.
+DIFFERS = "is not that of its owner"
 HEALED_SECONDS = 60.0
 
 
@@ -44,6 +46,7 @@ class Torture:
             "cluster.survive": chance.choice(["region", "region", "node"]),
             "consensus.heartbeat_interval": chance.choice(["200ms", "300ms", "500ms"]),
             "consensus.election_timeout": chance.choice(["1s", "1500ms", "2500ms"]),
+            "region.region_sync_interval": "1s",
             "storage.log_segment_size": "1MiB",
             "storage.log_retain_size": "4MiB",
             "limits.max_batch_size": "500KiB",
@@ -141,7 +144,10 @@ class Torture:
                 channel.close()
 
     def compare_states(self) -> None:
-        """All voters come to the same slot, and there to the same state."""
+        """All voters come to the same slot, and there to the same state, as they have all along."""
+        for node in self.cluster.nodes:
+            if DIFFERS in node.output():
+                raise Violation(f"{node.name} had another state than the owner:\n{node.output()[-3000:]}")
         voters = [node for node in self.cluster.nodes if node is not self.faults.wiped]
         states: dict[str, tuple[int, int]] = {}
 
