@@ -45,7 +45,7 @@ import Testing
     }
 
     /// A node of the first version is told nothing that it would not understand.
-    @Test(arguments: [(1...1, 1), (1...2, 2), (2...9, 2), (3...9, nil)] as [(ClosedRange<UInt64>, UInt64?)])
+    @Test(arguments: [(1...1, 1), (1...2, 2), (2...9, 3), (4...9, nil)] as [(ClosedRange<UInt64>, UInt64?)])
     func theVersionIsTheHighestOfBoth(versions: ClosedRange<UInt64>, common: UInt64?) {
         let hello = PeerHello(
             versions: versions,
@@ -57,6 +57,15 @@ import Testing
             receiverName: "b"
         )
         #expect(hello.commonVersion == common)
+    }
+
+    @Test func messagesSayWhichVersionTheyCameWith() {
+        func about(_ message: Message) -> PeerMessage {
+            .tablet(Envelope(tablet: .first, epoch: 1, message: message))
+        }
+        #expect(message.versionMin == 1)
+        #expect(about(.probe(ballot: .zero)).versionMin == 1)
+        #expect(about(.check(StateCheck(ballot: .zero, slot: .zero, hash: 1))).versionMin == 3)
     }
 
     // MARK: - Routes

@@ -15,7 +15,7 @@ struct PeerHello: Hashable, Sendable {
     var receiverName: String
 
     /// What this program speaks.
-    static let spokenVersions: ClosedRange<UInt64> = 1...PeerPacket.version
+    static let spokenVersions: ClosedRange<UInt64> = 1...PeerMessage.versionOfChecks
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)

@@ -86,6 +86,11 @@ final class PeerLink: @unchecked Sendable {
         if case .open = state { true } else { false }
     }
 
+    /// Whether the other node understands what came with a version of the protocol. All understand the first.
+    func understands(_ versionMin: UInt64) -> Bool {
+        versionMin == 1 || isOpen && version >= versionMin
+    }
+
     /// Whether the other node understands what is passed on, and takes it as it comes.
     var takesPassedOn: Bool {
         isOpen && version >= PeerPacket.version && queuedBytes < Self.passedOnQueueBytesMax

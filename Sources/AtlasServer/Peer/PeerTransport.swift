@@ -150,6 +150,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         var lane: PeerLink.Lane
         var bytes: ByteBuffer
         var mayWait: Bool
+        var versionMin: UInt64
     }
 
     func send(_ messages: [(receiver: NodeID, message: PeerMessage)]) {
@@ -160,9 +161,14 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
             if index > 0, messages[index - 1].message.repeats(message) {
                 outgoing[outgoing.count - 1].receivers.append(receiver)
             } else {
-                let bytes = ByteBuffer(bytes: message.encoded())
                 outgoing.append(
-                    Outgoing(receivers: [receiver], lane: message.lane, bytes: bytes, mayWait: message.mayWait)
+                    Outgoing(
+                        receivers: [receiver],
+                        lane: message.lane,
+                        bytes: ByteBuffer(bytes: message.encoded()),
+                        mayWait: message.mayWait,
+                        versionMin: message.versionMin
+                    )
                 )
             }
         }
@@ -178,7 +184,9 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         var touched: [PeerLink] = []
         for message in messages {
             for route in ways(of: message) {
-                guard let link = link(to: route.next, message.lane) else { continue }
+                guard let link = link(to: route.next, message.lane), link.understands(message.versionMin) else {
+                    continue
+                }
                 let isForOthers = !route.others.isEmpty
                 link.enqueue(isForOthers ? PeerPacket.bytesToPassOn(message.bytes, to: route.others) : message.bytes)
                 if message.mayWait {
@@ -271,6 +279,14 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
 }
 
 extension PeerMessage {
+    /// The version of the protocol that came with checks of states.
+    static let versionOfChecks: UInt64 = 3
+
+    /// The version of the protocol from which on nodes know such a message. The core does without the others' knowing.
+    var versionMin: UInt64 {
+        if case .tablet(let envelope) = self, case .check = envelope.message { Self.versionOfChecks } else { 1 }
+    }
+
     fileprivate var lane: PeerLink.Lane {
         if case .snapshotPart = self { .bulk } else { .consensus }
     }
@@ -282,9 +298,10 @@ extension PeerMessage {
         return !commit.wantsAnswer
     }
 
-    /// Whether the other message is the same. Those about tablets alone go to many.
+    /// Whether the other message is the same. Those about tablets alone go to many; what not everybody understands goes to each
+    /// directly.
     fileprivate func repeats(_ other: PeerMessage) -> Bool {
-        guard case .tablet(let own) = self, case .tablet(let others) = other else { return false }
+        guard case .tablet(let own) = self, case .tablet(let others) = other, versionMin == 1 else { return false }
         return own == others
     }
 }
