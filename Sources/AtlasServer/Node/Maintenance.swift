@@ -15,6 +15,8 @@ final class Maintenance: Sendable {
     private let ballast: Ballast
     private let shard: Shard
     private let isOutOfSpace: @Sendable () -> Bool
+    /// How many times in a row the node was found without space.
+    private let spacelessChecks = NIOLockedValueBox(0)
     private let pool: NIOThreadPool
     private let gcInterval: TimeAmount
     private let latencyInterval: TimeAmount
@@ -30,6 +32,7 @@ final class Maintenance: Sendable {
     /// The store is flushed when the log has grown by so many bytes: the most that a restart applies again.
     static let flushBytes: UInt64 = 128 << 20
     private static let flushCheckInterval = TimeAmount.seconds(1)
+    private static let handOversMax = 3
     private static let ballastInterval = TimeAmount.seconds(10)
 
     init(
@@ -63,8 +66,7 @@ final class Maintenance: Sendable {
             initialDelay: Self.flushCheckInterval,
             delay: Self.flushCheckInterval
         ) { [self] _ in
-            // Others may have space: a node that can take no writes owns nothing that they could own.
-            if isOutOfSpace() { shard.submit(.event(.resign)) }
+            handOverWithoutSpace()
             guard log.statistics().bytesWritten >= flushedAt.withLockedValue({ $0 }) + Self.flushBytes else { return }
             inBackground("flush") { try $0.flush() }
         }
@@ -144,6 +146,17 @@ final class Maintenance: Sendable {
     private func fillBallast() {
         guard log.acceptsWrites else { return }
         ballast.fill(free: directory.space().free)
+    }
+
+    /// Others may have space. Those that get what this node owned are not to hand it back at once if they have none either, so
+    /// it tries some times, and then keeps what it has.
+    private func handOverWithoutSpace() {
+        let isOutOfSpace = isOutOfSpace()
+        let checks = spacelessChecks.withLockedValue { checks in
+            checks = isOutOfSpace ? checks + 1 : 0
+            return checks
+        }
+        if (1...Self.handOversMax).contains(checks) { shard.submit(.event(.resign)) }
     }
 
     private func reportLatencies() {

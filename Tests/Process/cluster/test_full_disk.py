@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from support.client import request_id
+from support.client import fails, request_id
 from support.cluster import Cluster, until, works
 from support.disk import NoLoopDevice, occupy, small_disk
 from support.protos import admin_pb2
@@ -16,6 +17,9 @@ from support.protos import atlas_pb2 as pb
 StartCluster = Callable[..., Cluster]
 MIB = 1 << 20
 ADMIN_SECONDS = 30
+RESERVE = 32 * MIB
+# In which nodes hand over what they own.
+SETTLE_SECONDS = 6.0
 WRITES = 60
 VALUE = b"v" * 60_000
 # The node looks every second, and hands over.
@@ -72,3 +76,30 @@ def test_the_others_go_on(start_cluster: StartCluster, disk: Path, who: str) -> 
         and client_of_full.stub.Get(caught_up, timeout=2).value == VALUE,
         "it does not catch up",
     )
+
+
+def test_all_are_full(start_cluster: StartCluster, disk: Path) -> None:
+    """Who owns settles, reads go on, and so do deletes."""
+    cluster = start_cluster([3], SETTINGS, start=False)
+    for node in cluster.nodes:
+        node.data = disk / node.name
+    cluster.start()
+    client = cluster.client(cluster.nodes[0])
+    for number in range(20):
+        assert client.put(b"key/%03d" % number, VALUE).success
+    occupy(disk / "filler", leaving=RESERVE * 3 // 4)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    with fails("RESOURCE_EXHAUSTED", "DISK_FULL"):
+        while time.monotonic() < deadline:
+            client.stub.Put(pb.PutRequest(key=b"another", value=VALUE), timeout=2)
+            time.sleep(0.2)
+    time.sleep(SETTLE_SECONDS)
+    owner = cluster.owner(cluster.nodes[0])
+    for number in range(20):
+        name = b"key/%03d" % number
+        until(lambda: works(lambda: client.stub.Get(pb.GetRequest(key=name, consistent_read=True), timeout=2)), "no read")  # noqa: B023
+        until(lambda: works(lambda: client.stub.Delete(pb.DeleteRequest(key=name), timeout=2)), "no delete")  # noqa: B023
+        time.sleep(0.1)
+    assert cluster.owner(cluster.nodes[0]) == owner
+    (disk / "filler").unlink()
+    until(lambda: works(lambda: client.stub.Put(pb.PutRequest(key=b"another", value=VALUE), timeout=2)), "no write")
