@@ -238,18 +238,13 @@ package enum Overload: Error, Hashable, Sendable {
 
 extension Node {
     /// Whether a command would be taken now. Asked before `submit`, so that a node that is short of something says so
-    /// at once. What another node owns is for that to take.
+    /// at once, whoever owns the keys: all nodes hold all data, so the owner may be short of it too.
     package func overload(for command: Command) -> Overload? {
-        guard members.count == 1 || command.operations.first.map({ owns($0.key) }) ?? true else { return nil }
         let isShort = !log.acceptsWrites
         if applier.isOutOfSpace || isShort && command.operations.contains(where: \.takesSpace) { return diskFull }
         guard case .stop(let retryAfter) = store.pressure else { return nil }
         // A store that is behind on a full disk is behind because of that.
         return isShort ? diskFull : .storeBehind(retryAfterMilliseconds: UInt64(retryAfter))
-    }
-
-    private func owns(_ key: Key) -> Bool {
-        permits.permit(for: KeyRange(start: key, end: key.successor))?.isValid() ?? false
     }
 
     private var diskFull: Overload {

@@ -66,10 +66,12 @@ def test_the_others_go_on(start_cluster: StartCluster, disk: Path, who: str) -> 
     if who == "owner":
         moves = cluster.stats(full).moves
         assert any("out of space" in move.reason for move in moves), moves
-    # What it does not own it passes on, whatever its own disk is like.
-    assert client_of_full.put(b"through/it", VALUE).success
+    # It takes nothing new itself, and shows what there is.
+    with fails("RESOURCE_EXHAUSTED", "DISK_FULL"):
+        client_of_full.stub.Put(pb.PutRequest(key=b"through/it", value=VALUE), timeout=5)
     assert client_of_full.get(b"key/000", consistent_read=True).value == VALUE
     (disk / "filler").unlink()
+    until(lambda: works(lambda: client_of_full.stub.Put(pb.PutRequest(key=b"through/it", value=VALUE), timeout=2)), "no write")
     caught_up = pb.GetRequest(key=b"through/it", consistency=pb.CONSISTENCY_LOCAL, max_staleness_ms=2_000)
     until(
         lambda: works(lambda: client_of_full.stub.Get(caught_up, timeout=2))
