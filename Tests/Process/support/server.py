@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -66,6 +67,8 @@ class Server:
         self.port = free_port()
         self.log = directory / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
+        # Which program the next start runs.
+        self.program: Callable[[], Path] = binary
         self._log_start = 0
 
     @property
@@ -82,7 +85,7 @@ class Server:
     def launch(self) -> None:
         """Starts the process and does not wait for it."""
         assert not self.is_running(), "the server runs already"
-        command = [str(binary()), "start", "--address", self.address, "--data-dir", str(self.data)]
+        command = [str(self.program()), "start", "--address", self.address, "--data-dir", str(self.data)]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         # The caller's settings and the repository's config/ are not this server's.

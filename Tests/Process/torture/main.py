@@ -19,11 +19,12 @@ import grpc
 
 from support.cluster import Cluster, until
 from support.network import DISTANCES, REGION_NAMES
-from support.server import StartFailed
+from support.server import StartFailed, binary
 from torture.checker import check
 from torture.faults import Faults, NodeDied
 from torture.history import Operation, Outcome, save
-from torture.workload import KEYS, TortureClient, error_name, summary_of_gaps
+from torture.probe import GAP_SECONDS, Probe
+from torture.workload import KEYS, TortureClient, error_name
 
 CLIENTS_PER_REGION = 3
 # What a node says of a state that is not the owner's.
@@ -36,7 +37,7 @@ class Violation(Exception):
 
 
 class Torture:
-    def __init__(self, seed: int, seconds: float, directory: Path, with_faults: bool) -> None:
+    def __init__(self, seed: int, seconds: float, directory: Path, with_faults: bool, other: Path | None) -> None:
         self.seconds = seconds
         self.directory = directory
         self.with_faults = with_faults
@@ -54,11 +55,16 @@ class Torture:
         }
         self.events = (directory / "events.log").open("w")
         self.cluster = Cluster(directory, [3, 3, 3], self.settings, DISTANCES)
+        if other is not None:
+            versions = random.Random(f"{seed}/versions")
+            for node in self.cluster.nodes:
+                node.program = lambda: versions.choice([binary(), other])
         self.clients = [
             TortureClient(f"c{region}{number}", region, self.cluster.region(region), f"{seed}/{region}/{number}")
             for region in REGION_NAMES
             for number in range(CLIENTS_PER_REGION)
         ]
+        self.probes = [Probe(region, self.cluster.region(region)) for region in REGION_NAMES]
         self.faults = Faults(self.cluster, f"{seed}/faults", self.log)
         # When the faults ended.
         self.ended: float | None = None
@@ -84,6 +90,8 @@ class Torture:
         finally:
             for client in self.clients:
                 client.stop(abandon=True)
+            for probe in self.probes:
+                probe.stop()
             self.cluster.kill()
             for client in self.clients:
                 client.join()
@@ -92,21 +100,25 @@ class Torture:
         violations += [f"{client.bad_answer}" for client in self.clients if client.bad_answer is not None]
         if found := check(self.history):
             violations.append("\n  ".join(["the history is not one of a linearizable database:", *found]))
-        for region in REGION_NAMES:
-            if not any(client.served for client in self.clients if client.region == region):
-                violations.append(f"nobody in {REGION_NAMES[region]} was served anything")
+        for probe in self.probes:
+            if not probe.answered:
+                violations.append(f"nobody in {REGION_NAMES[probe.region]} was served anything")
         if violations:
             raise Violation("\n".join(violations))
 
     def torment(self) -> None:
         for client in self.clients:
             client.start()
+        for probe in self.probes:
+            probe.start()
         self.began = time.monotonic()
         if self.with_faults:
             self.faults.run(self.seconds)
         else:
             time.sleep(self.seconds)
         self.heal()
+        for probe in self.probes:
+            probe.stop()
         for client in self.clients:
             client.stop()
         for client in self.clients:
@@ -186,12 +198,12 @@ class Torture:
         lines.append(
             "  errors            " + (", ".join(f"{count} {name}" for name, count in errors.most_common()) or "none")
         )
-        gaps = summary_of_gaps(self.clients, self.began, ended)
-        lines.append(
-            "  not served for    "
-            + ", ".join(f"{REGION_NAMES[region]} {seconds:.1f} s" for region, seconds in gaps.items())
-            + " at most (writes and consistent reads)"
-        )
+        for probe in self.probes:
+            gaps = probe.gaps(self.began, ended)
+            lines.append(
+                f"  not served        {REGION_NAMES[probe.region]}: {len(gaps)} times for more than {GAP_SECONDS:.0f} s, "
+                f"{max(gaps, default=0):.1f} s at most, {100 * sum(gaps) / max(1, ended - self.began):.0f} % of the time"
+            )
         lines.append(f"  afterwards        every node served after {self.healed_after:.1f} s")
         return "\n".join(lines)
 
@@ -204,11 +216,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="repeats the plan of a run")
     parser.add_argument("--keep", action="store_true", help="keep logs and history of a run that succeeded, too")
     parser.add_argument("--no-faults", action="store_true", help="clients and distances alone")
+    parser.add_argument(
+        "--other", type=Path, help="the absolute path of another version: each start of a node takes one of the two"
+    )
     options = parser.parse_args()
     seconds = options.seconds if options.seconds is not None else options.minutes * 60
     directory = Path(tempfile.mkdtemp(prefix="atlas-torture-"))
     print(f"torture: {seconds:.0f} s, --seed {options.seed}", flush=True)
-    torture = Torture(options.seed, seconds, directory, not options.no_faults)
+    torture = Torture(options.seed, seconds, directory, not options.no_faults, options.other and options.other.resolve())
     failed = True
     try:
         torture.run()

@@ -60,8 +60,6 @@ class TortureClient:
         self.clients = [Client(channel) for channel in self.channels]
         self.current = self.chance.randrange(len(nodes))
         self.history: list[Operation] = []
-        # When something consistent (a write, or such a read) was answered.
-        self.served: list[float] = []
         # The highest version seen.
         self.version = 0
         self.known: dict[str, int] = dict.fromkeys(self.keys, 0)
@@ -118,8 +116,6 @@ class TortureClient:
             case _:
                 self.scan(operation)
         self.counts[kind, operation.outcome] += 1
-        if operation.outcome in (Outcome.DONE, Outcome.FAILED) and (operation.is_write or operation.is_consistent):
-            self.served.append(operation.ended)
 
     # Calls
 
@@ -340,13 +336,3 @@ def error_name(error: grpc.RpcError) -> str:
         return f"{error.code().name} at the client"
     code = pb.ErrorCode.Name(detail.code).removeprefix("ERROR_CODE_")
     return f"{error.code().name} {code}{' (outcome unknown)' if detail.outcome_unknown else ''}"
-
-
-def summary_of_gaps(clients: list[TortureClient], began: float, ended: float) -> dict[int, float]:
-    """By region: the longest time in which no client of it was served anything consistent, in seconds."""
-    longest: dict[int, float] = {}
-    for region in sorted({client.region for client in clients}):
-        served = sorted(moment for client in clients if client.region == region for moment in client.served)
-        moments = [began, *(moment for moment in served if began <= moment <= ended), ended]
-        longest[region] = max(after - before for before, after in itertools.pairwise(moments))
-    return longest
