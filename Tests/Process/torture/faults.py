@@ -15,7 +15,6 @@ from support.cluster import Cluster, Node
 from support.network import DISTANCES, Place
 from support.server import ANNOUNCEMENT
 
-ACTIVE_MAX = 3
 PAUSE_SECONDS = (0.2, 2.0)
 QUIET_EVERY_SECONDS = (15.0, 30.0)
 QUIET_SECONDS = 5.0
@@ -57,8 +56,11 @@ class Active:
 
 
 class Faults:
-    def __init__(self, cluster: Cluster, seed: str, log: Callable[[str], None]) -> None:
+    """At most `at_once` last at the same time."""
+
+    def __init__(self, cluster: Cluster, at_once: int, seed: str, log: Callable[[str], None]) -> None:
         self.cluster = cluster
+        self.at_once = at_once
         self.chance = random.Random(seed)
         self.log = log
         self.counts: Counter[str] = Counter()
@@ -81,7 +83,7 @@ class Faults:
                 self.heal()
                 following = time.monotonic() + QUIET_SECONDS
                 quiet = following + self.chance.uniform(*QUIET_EVERY_SECONDS)
-            if now >= following and len(self.active) < ACTIVE_MAX:
+            if now >= following and len(self.active) < self.at_once:
                 self._begin(self.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0])
                 following = time.monotonic() + self.chance.uniform(*PAUSE_SECONDS)
             time.sleep(0.05)

@@ -37,10 +37,10 @@ class Violation(Exception):
 
 
 class Torture:
-    def __init__(self, seed: int, seconds: float, directory: Path, with_faults: bool, other: Path | None) -> None:
+    def __init__(self, seed: int, seconds: float, directory: Path, at_once: int, other: Path | None) -> None:
         self.seconds = seconds
         self.directory = directory
-        self.with_faults = with_faults
+        self.at_once = at_once
         self.began = time.monotonic()
         chance = random.Random(f"{seed}/settings")
         self.settings: dict[str, object] = {
@@ -65,14 +65,14 @@ class Torture:
             for number in range(CLIENTS_PER_REGION)
         ]
         self.probes = [Probe(region, self.cluster.region(region)) for region in REGION_NAMES]
-        self.faults = Faults(self.cluster, f"{seed}/faults", self.log)
+        self.faults = Faults(self.cluster, at_once, f"{seed}/faults", self.log)
         # When the faults ended.
         self.ended: float | None = None
         self.healed_after = 0.0
         self.final: list[Operation] = []
 
-    def log(self, what: str) -> None:
-        self.events.write(f"{time.monotonic():.3f} {what}\n")
+    def log(self, what: str, moment: float | None = None) -> None:
+        self.events.write(f"{moment or time.monotonic():.3f} {what}\n")
         self.events.flush()
 
     @property
@@ -96,6 +96,9 @@ class Torture:
             for client in self.clients:
                 client.join()
             save(self.history, self.directory / "history.jsonl")
+            for probe in self.probes:
+                for moment, seconds in probe.gaps(self.began, self.ended or time.monotonic()):
+                    self.log(f"{REGION_NAMES[probe.region]} is not served for {seconds:.1f} s", moment)
             self.events.close()
         violations += [f"{client.bad_answer}" for client in self.clients if client.bad_answer is not None]
         if found := check(self.history):
@@ -112,7 +115,7 @@ class Torture:
         for probe in self.probes:
             probe.start()
         self.began = time.monotonic()
-        if self.with_faults:
+        if self.at_once > 0:
             self.faults.run(self.seconds)
         else:
             time.sleep(self.seconds)
@@ -199,7 +202,7 @@ class Torture:
             "  errors            " + (", ".join(f"{count} {name}" for name, count in errors.most_common()) or "none")
         )
         for probe in self.probes:
-            gaps = probe.gaps(self.began, ended)
+            gaps = [seconds for _, seconds in probe.gaps(self.began, ended)]
             lines.append(
                 f"  not served        {REGION_NAMES[probe.region]}: {len(gaps)} times for more than {GAP_SECONDS:.0f} s, "
                 f"{max(gaps, default=0):.1f} s at most, {100 * sum(gaps) / max(1, ended - self.began):.0f} % of the time"
@@ -215,7 +218,7 @@ def main() -> int:
     length.add_argument("--seconds", type=float, help="the same in seconds")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="repeats the plan of a run")
     parser.add_argument("--keep", action="store_true", help="keep logs and history of a run that succeeded, too")
-    parser.add_argument("--no-faults", action="store_true", help="clients and distances alone")
+    parser.add_argument("--at-once", type=int, default=3, help="how many faults may last at the same time (default 3)")
     parser.add_argument(
         "--other", type=Path, help="the absolute path of another version: each start of a node takes one of the two"
     )
@@ -223,7 +226,7 @@ def main() -> int:
     seconds = options.seconds if options.seconds is not None else options.minutes * 60
     directory = Path(tempfile.mkdtemp(prefix="atlas-torture-"))
     print(f"torture: {seconds:.0f} s, --seed {options.seed}", flush=True)
-    torture = Torture(options.seed, seconds, directory, not options.no_faults, options.other and options.other.resolve())
+    torture = Torture(options.seed, seconds, directory, options.at_once, options.other)
     failed = True
     try:
         torture.run()

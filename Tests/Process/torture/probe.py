@@ -51,8 +51,8 @@ class Probe:
             except grpc.RpcError:
                 current = next(clients)
 
-    def gaps(self, began: float, ended: float) -> list[float]:
-        """The times without an answer in a stretch of time, in seconds."""
+    def gaps(self, began: float, ended: float) -> list[tuple[float, float]]:
+        """The times without an answer in a stretch of time: when each began, and how many seconds it lasted."""
         moments = [began, *(moment for moment in self.answered if began <= moment <= ended), ended]
-        gaps = (after - before for before, after in itertools.pairwise(moments))
-        return [gap for gap in gaps if gap > GAP_SECONDS]
+        gaps = ((before, after - before) for before, after in itertools.pairwise(moments))
+        return [(before, seconds) for before, seconds in gaps if seconds > GAP_SECONDS]

@@ -1,0 +1,342 @@
+/// How a request of this node goes to whoever can serve it: one attempt after the other, and what their answers say.
+extension NodeCore {
+    // MARK: - Out
+
+    /// The longest pause between attempts of which nothing is under way, in nanoseconds.
+    private var pollMax: UInt64 { 4 * context.settings.retransmitMin }
+
+    /// Makes the next attempt of a request, if it is time.
+    mutating func advance(_ handle: RequestHandle) {
+        guard var origin = context.requests.origins[handle] else { return }
+        let now = context.now.monotonic
+        guard origin.request.deadline > now else { return giveUp(handle, origin) }
+        guard origin.due <= now else { return context.wake(by: min(origin.due, origin.request.deadline)) }
+        findVersion(&origin)
+        if let gathering = origin.gathering {
+            origin.due = .max
+            context.requests.origins[handle] = origin
+            return askTime(for: handle, at: gathering.cursor, deadline: origin.request.deadline)
+        }
+        origin.openExpiry = max(origin.openExpiry, origin.expiry)
+        // The tablet may have been split since the request came, or since its last attempt.
+        if let refusal = obstacle(to: origin.request) {
+            return judge(.refused(refusal), of: origin, handle, attempt: origin.attempt)
+        }
+        origin.attempt += 1
+        prepareAttempt(&origin)
+        // In the end patient enough for whatever an attempt may become of: the answer to an attempt that another has
+        // followed may settle nothing.
+        let patience = max(context.settings.attemptLife, pollMax)
+        origin.backoff = min(max(origin.backoff * 2, context.settings.retransmitMin / 4), patience)
+        let target = target(for: origin)
+        if let target {
+            origin.due = now + max(2 * context.liveness.retransmitTimeout(target), origin.backoff)
+        } else {
+            origin.due = now + min(origin.backoff, pollMax)
+        }
+        origin.sentTo = target
+        origin.hint = nil
+        context.wake(by: min(origin.due, origin.request.deadline))
+        if origin.attempt > 1 { context.mark(.requestRetried) }
+        context.requests.origins[handle] = origin
+        if target == nil || target == node {
+            context.requests.origins[handle]!.sentTo = node
+            if serveHere(handle, origin.request, origin: context.liveness.region) {
+                // Its replica answers, or gives it back.
+                context.requests.origins[handle]?.isHere = true
+                context.requests.origins[handle]?.due = origin.request.deadline
+                if case .write = origin.request { context.requests.origins[handle]?.mayHaveEffect = true }
+            } else {
+                // Nobody was given this attempt.
+                context.requests.origins[handle]?.sentTo = nil
+                context.requests.origins[handle]?.expiry = .zero
+            }
+            return
+        }
+        send(origin, handle, to: target!)
+    }
+
+    /// A scan over several tablets needs one version for all of them, also where there was one tablet when it came.
+    private mutating func findVersion(_ origin: inout RequestTable.Origin) {
+        guard origin.gathering == nil, spansTablets(origin.request) else { return }
+        origin.sentTo = nil
+        if let version = versionForAll(origin.request) {
+            origin.request = version
+        } else {
+            origin.gathering = (start(of: origin.request), .zero)
+        }
+    }
+
+    private mutating func send(_ origin: RequestTable.Origin, _ handle: RequestHandle, to target: NodeID) {
+        context.mark(.requestForwarded)
+        if case .read = origin.request {
+            context.mark(.readForwarded)
+        } else {
+            context.requests.origins[handle]!.mayHaveEffect = true
+        }
+        let now = context.now.monotonic
+        let deadline = origin.request.deadline
+        var request = origin.request
+        request.deadline = .max
+        let forwarded = ForwardedRequest(
+            session: context.liveness.session,
+            sequence: context.nextRequest,
+            id: handle,
+            attempt: origin.attempt,
+            originRegion: context.liveness.region,
+            remaining: deadline == .max ? .max : deadline - now,
+            request: request
+        )
+        context.nextRequest += 1
+        context.send(.request(forwarded), to: target)
+    }
+
+    /// A write that may be sent more than once has a name, and each attempt an end: a later attempt that is refused after
+    /// that is refused for good.
+    private mutating func prepareAttempt(_ origin: inout RequestTable.Origin) {
+        guard case .write(var write) = origin.request else { return }
+        let clock = context.readClock()
+        if write.command.requestID.isNone {
+            let random = (context.random.next(), context.random.next())
+            write.command.requestID = RequestID(milliseconds: clock.milliseconds, random: random)
+        }
+        let life = context.settings.attemptLife / ConsensusSettings.millisecond
+        let present = max(clock, origin.seenStamp).milliseconds
+        origin.expiry = Timestamp(milliseconds: min(present + life, Timestamp.millisecondsMax))
+        write.command.expiry = origin.expiry
+        origin.request = .write(write)
+    }
+
+    /// Whom to ask; `nil` if nobody is known, or this node itself.
+    private func target(for origin: RequestTable.Origin) -> NodeID? {
+        if let hint = origin.hint, hint != node, !context.liveness.isSuspected(hint) { return hint }
+        let index = place(of: origin.request)
+        let config = index.map { tablets[$0].config } ?? configElsewhere(for: origin.request)
+        // Where this node has not heard of the tablet, somebody else may have.
+        guard let config else { return inTurn(everybody, origin) }
+        if case .read(let read) = origin.request, read.consistency != .consistent,
+            let replica = replica(for: read.consistency, of: config)
+        {
+            return replica
+        }
+        let owner = index.map { tablets[$0].presumedOwner } ?? directory.owner(of: config.key)
+        if let owner, owner != node, !context.liveness.isSuspected(owner) { return owner }
+        if index != nil { return nil }
+        // Some voter will know more, though this node itself be one of them. Where none does, what was heard of the tablet
+        // is long over.
+        let voters = config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node)
+        return inTurn(Int(origin.attempt) <= voters.count ? voters : everybody, origin)
+    }
+
+    private var everybody: [NodeID] {
+        context.liveness.others.filter { !$0.isSuspected }.map(\.node)
+    }
+
+    /// What this node has heard of the tablet that has to answer next.
+    private func configElsewhere(for request: Request) -> TabletConfig? {
+        rangeOfReverseScan(request).map { directory.config(before: $0.end) }
+            ?? directory.config(holding: start(of: request))
+    }
+
+    /// Another one with each attempt.
+    private func inTurn(_ nodes: [NodeID], _ origin: RequestTable.Origin) -> NodeID? {
+        nodes.isEmpty ? nil : nodes[Int(origin.attempt) % nodes.count]
+    }
+
+    /// The closest replica that a weak read may go to.
+    private func replica(for consistency: Consistency, of config: TabletConfig) -> NodeID? {
+        let candidates = config.voters.filter { voter in
+            guard context.liveness.isReachable(voter) else { return false }
+            return consistency == .nearest || voter.region == context.liveness.region
+        }
+        let distances = candidates.compactMap { voter in
+            context.liveness.roundTrip(to: voter.node).map { (distance: $0, node: voter.node) }
+        }
+        guard let nearest = distances.min(by: { ($0.distance, $0.node) < ($1.distance, $1.node) }),
+            nearest.node != node, nearest.distance <= context.settings.regionLatencyMax
+        else { return nil }
+        return nearest.node
+    }
+
+    private mutating func giveUp(_ handle: RequestHandle, _ origin: RequestTable.Origin) {
+        let refusal: Refusal
+        if origin.mayHaveEffect {
+            refusal = .outcomeUnknown
+        } else {
+            refusal = context.liveness.lateness
+        }
+        finish(handle, .refused(refusal))
+    }
+
+    mutating func tickRequests() {
+        guard !context.requests.origins.isEmpty else { return }
+        let now = context.now.monotonic
+        var due: [RequestHandle] = []
+        for (handle, origin) in context.requests.origins {
+            let next = min(origin.due, origin.request.deadline)
+            if next <= now { due.append(handle) } else { context.wake(by: next) }
+        }
+        for handle in due.sorted() { advance(handle) }
+    }
+
+    /// Nothing comes back from a silent node.
+    mutating func retryRequests(sentTo node: NodeID) {
+        let sent = context.requests.origins.filter { $0.value.sentTo == node && $0.value.parent == nil }
+        let handles = sent.keys.sorted()
+        for handle in handles {
+            context.requests.origins[handle]!.due = context.now.monotonic
+            context.wake(by: context.now.monotonic)
+        }
+    }
+
+    // MARK: - Answers
+
+    /// Brings an answer to where it belongs.
+    mutating func deliver(_ reply: Reply, to handle: RequestHandle) {
+        if context.requests.answered.remove(handle) != nil { return context.mark(.responseLate) }
+        if let remote = context.requests.remotes.removeValue(forKey: handle) {
+            var configs: [TabletConfig] = []
+            if case .refused(.noSuchTablet) = reply { configs = Array(tablets.map(\.config).prefix(Self.hintsMax)) }
+            let response = ForwardedResponse(
+                session: remote.session,
+                id: remote.id,
+                attempt: remote.attempt,
+                reply: reply,
+                configs: configs
+            )
+            return context.send(.response(response), to: remote.node)
+        }
+        if var origin = context.requests.origins[handle] {
+            origin.isHere = false
+            context.requests.origins[handle] = origin
+            return judge(reply, of: origin, handle, attempt: origin.attempt)
+        }
+        context.effects.append(.reply(handle, reply))
+    }
+
+    mutating func receive(_ response: ForwardedResponse, from sender: NodeID) {
+        for config in response.configs { learn(config) }
+        guard response.session == context.liveness.session, let origin = context.requests.origins[response.id] else {
+            return context.mark(.responseLate)
+        }
+        var reply = response.reply
+        guard reply.answers(origin.request) else {
+            return context.effects.append(.report("refused an answer of another kind than the request"))
+        }
+        switch reply {
+        case .written(let result, var receipt):
+            directory.noteOwner(receipt.owner, of: receipt.tablet)
+            receipt.path = .forwarded
+            reply = .written(result, receipt)
+        case .read(let result, var receipt):
+            receipt.path = .forwarded
+            reply = .read(result, receipt)
+        case .refused(.noSuchTablet):
+            // Whoever holds the tablet no more is not asked again before somebody else.
+            if let key = configElsewhere(for: origin.request)?.key, directory.owner(of: key) == sender {
+                directory.noteOwner(nil, of: key)
+            }
+        default: break
+        }
+        judge(reply, of: origin, response.id, attempt: response.attempt)
+    }
+
+    /// Whether an answer ends a request. One that says that nothing happened is about its own attempt alone.
+    mutating func judge(
+        _ reply: Reply,
+        of origin: RequestTable.Origin,
+        _ handle: RequestHandle,
+        attempt: UInt32
+    ) {
+        var isFinal: Bool
+        switch reply {
+        case .read, .sealed, .moved: isFinal = true
+        case .written(.expired, _): isFinal = false
+        case .written(.requestIDExpired, _) where origin.openExpiry > .zero:
+            // An earlier attempt may have been applied while the id was still known.
+            return attempt == origin.attempt ? finish(handle, .refused(.outcomeUnknown)) : ()
+        case .written(let result, let receipt):
+            // Without a trace of it in the store, another attempt would take effect once more.
+            isFinal =
+                result.leavesTrace(of: origin.request)
+                || attempt == origin.attempt && (origin.openExpiry == .zero || receipt.stamp > origin.openExpiry)
+            if mutated(.verdictOfRetryIsFinal) { isFinal = true }
+            if !isFinal { context.mark(.verdictPostponed) }
+        case .refused(let refusal):
+            isFinal = refusal.isFinal && attempt == origin.attempt
+            // What is refused now may have been done by an earlier attempt.
+            if isFinal, origin.openExpiry > .zero { return finish(handle, .refused(.outcomeUnknown)) }
+        }
+        if isFinal { return finish(handle, reply) }
+        guard attempt == origin.attempt else { return }
+        var origin = origin
+        if case .refused(.outcomeUnknown) = reply {
+            // The attempt may still take effect: the next one counts on that.
+        } else {
+            // Nothing can come of it any more.
+            origin.expiry = .zero
+            if origin.openExpiry == .zero { origin.mayHaveEffect = false }
+        }
+        if case .refused(.notOwner(let presumed?)) = reply, presumed != origin.sentTo {
+            // Somebody knows better: that is no reason to become more patient.
+            origin.hint = presumed
+            origin.backoff = 0
+        }
+        origin.sentTo = nil
+        // Two nodes that point at each other must not be asked in turns as fast as they answer.
+        let pause = origin.attempt <= 2 ? 0 : UInt64(origin.attempt) * context.settings.retransmitMin / 16
+        origin.due = context.now.monotonic + min(origin.hint != nil ? pause : origin.backoff, pollMax)
+        if case .written(let result, let receipt) = reply {
+            origin.seenStamp = max(origin.seenStamp, receipt.stamp)
+            if result == .expired {
+                origin.due = context.now.monotonic
+            } else {
+                // Only a stamp above what earlier attempts may be given settles it.
+                let open = origin.openExpiry.milliseconds
+                let wait = open + 1 - min(receipt.stamp.milliseconds, open)
+                origin.due = max(origin.due, context.now.monotonic + wait * ConsensusSettings.millisecond)
+            }
+        }
+        context.requests.origins[handle] = origin
+        advance(handle)
+    }
+
+    mutating func finish(_ handle: RequestHandle, _ reply: Reply) {
+        guard let origin = context.requests.origins.removeValue(forKey: handle) else { return }
+        if origin.isHere { context.requests.answered.insert(handle) }
+        if let parent = origin.parent { return takeTime(reply, for: parent) }
+        context.effects.append(.reply(handle, trimmed(reply, to: origin.request)))
+    }
+
+    /// The store has been read for a request with a query.
+    mutating func finishRead(_ handle: RequestHandle, _ point: ReadPoint, _ result: Result<ReadResult, Refusal>) {
+        switch result {
+        case .success(let result): context.answer(handle, .read(result, point.receipt))
+        case .failure(let refusal): context.refuse(handle, refusal)
+        }
+    }
+}
+
+extension CommandResult {
+    /// Whether the command has changed something, so that another attempt of it is recognised.
+    fileprivate func leavesTrace(of request: Request) -> Bool {
+        guard case .applied(_, let results, _) = self, case .write(let write) = request else { return false }
+        return zip(write.command.operations, results).contains { operation, result in
+            switch operation.kind {
+            case .get: false
+            case .put: true
+            case .delete: result.found
+            }
+        }
+    }
+}
+
+extension Refusal {
+    /// Whether another attempt elsewhere or later would get the same answer.
+    var isFinal: Bool {
+        switch self {
+        case .notOwner, .noSuchTablet, .overloaded, .outcomeUnknown, .deadlineExceeded, .failed: false
+        case .crossesTablets, .versionInFuture, .versionNotRetained, .unavailable, .invalid, .busy: true
+        }
+    }
+}
