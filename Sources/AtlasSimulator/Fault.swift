@@ -305,14 +305,22 @@ extension World {
 // MARK: - The second phase
 
 extension World {
-    /// Ends all faults. Some nodes stay dead, but so few that every tablet has its quorums.
-    func heal() throws(SimulationFailure) {
+    /// Ends all faults, but for nodes that are down.
+    func endFaults() {
+        guard !faultsEnded else { return }
         faultsEnded = true
         faultRandom = healRandom
+        network.calm()
+        for node in nodes.indices { nodes[node].pausedUntil = 0 }
+        note("faults end")
+    }
+
+    /// Every link works. Some nodes stay dead, but so few that every tablet has its quorums.
+    func heal() throws(SimulationFailure) {
+        endFaults()
         // The bound is for each request, and not for how many of them a crowd of clients makes.
         operationsLeft = min(operationsLeft, 5 * clients.count)
         network.calm()
-        note("faults end")
         let candidates = nodes.indices.shuffled(using: &faultRandom)
         for node in candidates where faultRandom.chance(options.lostPermille) {
             guard hasQuorums(without: lost.union([node])) else { continue }
@@ -320,7 +328,6 @@ extension World {
             try crash(node)
         }
         for node in nodes.indices where !lost.contains(node) {
-            nodes[node].pausedUntil = 0
             if !nodes[node].isUp { schedule(.start(node: node), after: faultRandom.between(0, 500_000_000)) }
         }
         schedule(.repair, after: 2 * SimulationOptions.second)
@@ -360,7 +367,7 @@ extension World {
         }
     }
 
-    private func hasQuorums(without dead: Set<Int>) -> Bool {
+    func hasQuorums(without dead: Set<Int>) -> Bool {
         pendingConfigs.allSatisfy { hasQuorums($0, without: dead, ofHolders: false) }
             && judge.liveConfigs.allSatisfy { hasQuorums($0, without: dead, ofHolders: true) }
     }

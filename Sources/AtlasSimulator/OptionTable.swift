@@ -97,6 +97,7 @@ extension OptionField {
         .init("", "region-failures", .int(\.regionFailures)),
         .init("", "local-threshold", .int(\.localThresholdPermille)),
         .init("", "liveness-bound", .time(\.livenessBound)),
+        .init("", "lasting-cuts", .flag(\.hasLastingCuts)),
         .init("", "lost", .int(\.lostPermille)),
         .init("", "events-max", .int(\.eventsMax)),
         .init("", "one-timer", .flag(\.hasOneTimer)),

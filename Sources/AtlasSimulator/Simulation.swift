@@ -48,6 +48,7 @@ package struct Simulation: Sendable {
 extension World {
     func runPhases() throws(SimulationFailure) {
         try run(until: options.duration)
+        if options.hasLastingCuts { try endureCuts() }
         try heal()
         let end = now + options.livenessBound
         try run(until: end) { operationsLeft == 0 && !hasOpenRequests }

@@ -19,6 +19,8 @@ package struct SimulationOptions: Sendable {
     package var duration: UInt64 = 60 * second
     /// Virtual nanoseconds within which everything must end once faults have ended.
     package var livenessBound: UInt64 = 60 * second
+    /// Whether some links fail for good after the faults, until everything heals.
+    package var hasLastingCuts = false
     /// Thousandths of the nodes that stay dead when faults end, as far as every tablet keeps its quorums.
     package var lostPermille = 300
     /// A node has one timer, set to the earliest wake that was asked for, as the server has. Without it each wake comes
@@ -141,6 +143,8 @@ extension SimulationOptions {
         options.hasOneTimer = !random.chance(100)
         options.faults.resignPermille = random.pick([0, 500])
         options.settings.stateCheckInterval = random.pick([0, 0, 500]) * millisecond
+        // Without the fast path a write waits for more than the quorums that the law is about.
+        options.hasLastingCuts = random.chance(400) && options.settings.fastPathEnabled
         return options
     }
 

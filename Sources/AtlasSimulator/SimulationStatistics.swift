@@ -9,6 +9,8 @@ package struct SimulationStatistics: Sendable {
     package internal(set) var timeouts = 0
     package internal(set) var retries = 0
     package internal(set) var snapshots = 0
+    /// Runs with a phase in which some links failed for good.
+    package internal(set) var lastingCuts = 0
     package internal(set) var checked = 0
     package internal(set) var commits = 0
     package internal(set) var leaseReads = 0
@@ -42,6 +44,7 @@ package struct SimulationStatistics: Sendable {
         timeouts += other.timeouts
         retries += other.retries
         snapshots += other.snapshots
+        lastingCuts += other.lastingCuts
         checked += other.checked
         commits += other.commits
         leaseReads += other.leaseReads

@@ -38,6 +38,7 @@ struct ReportFile: Encodable {
             "late_answers": numbers.lateAnswers, "timeouts": numbers.timeouts, "retries": numbers.retries,
             "commits": numbers.commits, "lease_reads": numbers.leaseReads, "permitted_reads": numbers.permittedReads,
             "snapshots": numbers.snapshots,
+            "lasting_cuts": numbers.lastingCuts,
             "checked_operations": numbers.checked,
         ]
         network = numbers.network

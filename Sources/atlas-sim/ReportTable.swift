@@ -34,6 +34,7 @@ struct ReportTable {
             ("commits", numbers.commits), ("lease reads", numbers.leaseReads),
             ("permitted reads", numbers.permittedReads),
             ("snapshots", numbers.snapshots),
+            ("lasting cuts", numbers.lastingCuts),
             ("checked operations", numbers.checked),
         ] {
             text += row(name, Quantity.count(count))

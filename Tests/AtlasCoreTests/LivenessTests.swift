@@ -57,20 +57,47 @@ struct LivenessTests {
         #expect(liveness.retransmitTimeout(nodeID(3)) == settings.retransmitMin)
     }
 
-    @Test func whoIsHeardIsAlive() {
+    /// A message says nothing of the way back; the answer to a heartbeat does.
+    @Test func aSuspectedNodeIsTrustedOnceItAnswers() {
         var liveness = liveness()
         liveness.others[0].isSuspected = true
-        #expect(liveness.missing == [nodeID(1)])
-        let wasSuspected = [
-            liveness.hear(0, incarnation: 7, now: 5), liveness.hear(0, incarnation: 7, now: 6),
-        ]
+        liveness.hear(0, incarnation: 7, now: 5)
+        #expect(liveness.missing == [nodeID(1)] && liveness.others[0].lastHeard == 5)
+        let wasSuspected = [liveness.noteAnswer(0, sentAt: 6), liveness.noteAnswer(0, sentAt: 7)]
         #expect(wasSuspected == [true, false] && liveness.missing.isEmpty)
-        #expect(liveness.others[0].lastHeard == 6)
+    }
+
+    @Test func silenceWeighsMoreThanMissingAnswers() {
+        var liveness = liveness()
+        let patience = ConsensusSettings().suspicionMin
+        liveness.hear(0, incarnation: 7, now: 5)
+        #expect(liveness.trustedUntil(0) == 5 + patience)
+        liveness.hear(0, incarnation: 7, now: 5 + patience - 1)
+        #expect(liveness.trustedUntil(0) == 5 + 2 * patience - 1)
+        liveness.hear(0, incarnation: 7, now: 5 + 2 * patience - 1)
+        #expect(liveness.trustedUntil(0) == 5 + 2 * patience, "it answers nothing")
+        _ = liveness.noteAnswer(0, sentAt: 100)
+        #expect(liveness.trustedUntil(0) == 100 + 2 * patience)
+    }
+
+    /// A node that is back is asked soon whether it hears this one.
+    @Test func aNodeThatReturnsIsAskedAtOnce() {
+        var liveness = liveness()
+        let settings = ConsensusSettings()
+        liveness.hear(0, incarnation: 7, now: 5)
+        liveness.others[0].isSuspected = true
+        let now = 5 + settings.suspicionMin
+        liveness.nextHeartbeat = now + settings.heartbeatInterval
+        liveness.hear(0, incarnation: 7, now: now)
+        #expect(liveness.nextHeartbeat == now + settings.retransmitMin / 4)
+        liveness.nextHeartbeat = now + settings.heartbeatInterval
+        liveness.hear(0, incarnation: 7, now: now + 1)
+        #expect(liveness.nextHeartbeat == now + settings.heartbeatInterval, "once")
     }
 
     @Test func anotherIncarnationHasGivenNothing() {
         var liveness = liveness()
-        _ = liveness.hear(0, incarnation: 7, now: 5)
+        liveness.hear(0, incarnation: 7, now: 5)
         liveness.others[0].supportEpoch = 4
         liveness.others[0].supportUntil = 100
         liveness.others[0].grant = (9, 100)
@@ -85,7 +112,7 @@ struct LivenessTests {
         #expect(liveness.runningEpoch(for: nodeID(1), now: 99) == 9)
         #expect(liveness.runningEpoch(for: nodeID(1), now: 100) == 0)
 
-        _ = liveness.hear(0, incarnation: 8, now: 6)
+        liveness.hear(0, incarnation: 8, now: 6)
         #expect(liveness.support(from: voter, acknowledgedIn: 4) == nil)
         #expect(liveness.runningEpoch(for: nodeID(1), now: 60) == 9, "what was given stays given")
         #expect(liveness.others[0].nextSequence == 12, "replies to earlier heartbeats must not be taken for later ones")
@@ -96,7 +123,7 @@ struct LivenessTests {
     @Test func theLaterSessionIsThePresentOne() {
         var liveness = liveness()
         #expect(liveness.isPresent(0, incarnation: 7, session: nil, now: 5), "nobody has been heard before")
-        _ = liveness.hear(0, incarnation: 7, now: 5)
+        liveness.hear(0, incarnation: 7, now: 5)
         _ = liveness.meet(0, session: 50)
         liveness.others[0].grant = (9, 100)
         #expect(!liveness.isPresent(0, incarnation: 8, session: nil, now: 6))
@@ -114,10 +141,10 @@ struct LivenessTests {
     /// be an earlier one.
     @Test func supportIsTakenBackFromAFormerLifeAlone() {
         var liveness = liveness()
-        _ = liveness.hear(0, incarnation: 7, now: 5)
+        liveness.hear(0, incarnation: 7, now: 5)
         _ = liveness.meet(0, session: 50)
         liveness.others[0].grant = (9, 100)
-        _ = liveness.hear(0, incarnation: 8, now: 6)
+        liveness.hear(0, incarnation: 8, now: 6)
         let isPresent = [liveness.meet(0, session: 60), liveness.meet(0, session: 60), liveness.meet(0, session: 59)]
         #expect(isPresent == [nil, true, false])
         #expect(liveness.runningEpoch(for: nodeID(1), now: 60) == 9)

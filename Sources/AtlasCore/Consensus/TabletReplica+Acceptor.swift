@@ -6,6 +6,7 @@ extension TabletReplica {
         guard ballot > promised else {
             return context.send(envelope(.reject(promised: promised)), to: candidate)
         }
+        noteAbandoned(by: candidate, context: &context)
         if let remaining = probeObstacle(to: candidate, context: context) {
             context.mark(.probeRefused)
             let answer = Message.leased(ballot: ballot, held: promised, remainingNanoseconds: remaining)

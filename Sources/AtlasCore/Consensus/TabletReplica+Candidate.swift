@@ -54,8 +54,10 @@ extension TabletReplica {
         promised == .zero || promised.owner == node
     }
 
-    /// Whether the owner of the promised ballot cannot be expected to go on: it is silent, or has lost its disk.
+    /// Whether the owner of the promised ballot cannot be expected to go on: it is silent, has lost its disk, or looks for
+    /// votes itself.
     func isOwnerSilent(context: StepContext) -> Bool {
+        if abandoned == promised { return true }
         guard let voter = config.voters.first(where: { $0.node == promised.owner }) else { return true }
         return !context.liveness.isReachable(voter)
     }
@@ -115,6 +117,7 @@ extension TabletReplica {
                 candidacy = nil
                 return scheduleElection(after: context.settings.heartbeatInterval, context: &context)
             }
+            watchQuorum(context: &context)
         }
         askVoters(context: &context)
     }
@@ -161,14 +164,23 @@ extension TabletReplica {
             return watchOwner(context: &context)
         }
         askVoters(context: &context)
+        prepareIfProbed(context: &context)
+    }
+
+    /// Begins phase 1 where a Q1 would promise, and a Q2 can be reached: an owner without it would get nothing done, and be
+    /// in the way of a candidate that has both.
+    private mutating func prepareIfProbed(context: inout StepContext) {
+        guard let candidacy, candidacy.isProbing, quorums.isPrepareQuorum(candidacy.votes),
+            reachesAcceptQuorum(context: context)
+        else { return }
+        self.candidacy = nil
+        startElection(context: &context)
     }
 
     mutating func receiveProbed(_ ballot: Ballot, from voter: Int, context: inout StepContext) {
         guard candidacy?.ballot == ballot, candidacy!.isProbing else { return }
         candidacy!.votes.insert(voter)
-        guard quorums.isPrepareQuorum(candidacy!.votes) else { return }
-        candidacy = nil
-        startElection(context: &context)
+        prepareIfProbed(context: &context)
     }
 
     // MARK: - Answers
@@ -313,6 +325,7 @@ extension TabletReplica {
             now: context.now.monotonic
         )
         watchPin(context: &context)
+        watchQuorum(context: &context)
         if isSealing {
             context.mark(.recoveredSeal)
             ownership!.sealSlot = last

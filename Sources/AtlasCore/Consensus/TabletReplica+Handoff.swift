@@ -110,8 +110,8 @@ extension TabletReplica {
         let isNext =
             promised.counter == handoff.ballot.counter && promised.node == handoff.ballot.node
             && promised.handoff == handoff.ballot.handoff - 1
-        guard handoff.above <= (isNext ? acceptedThrough : commitPoint) else {
-            // What was acknowledged is not here any more, or never was: phase 1 will tell.
+        guard handoff.above <= (isNext ? acceptedThrough : commitPoint), reachesAcceptQuorum(context: context) else {
+            // What was acknowledged is not here any more, or never was, or this node would get nothing done: phase 1 will tell.
             context.mark(.handoffRefused)
             return
         }

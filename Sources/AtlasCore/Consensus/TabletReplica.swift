@@ -20,6 +20,10 @@ package struct TabletReplica: Sendable {
     var highestSeen: Ballot
     /// The support epoch for the owner of `promised` that was named in the latest acknowledgement of it; 0 is none.
     var acknowledgedEpoch: UInt64 = 0
+    /// Since when this node, as owner or in phase 1, has not reached the quorums that it needs; monotonic nanoseconds.
+    var strandedSince: UInt64?
+    /// The ballot that its owner owns no more, as it showed by probing.
+    var abandoned: Ballot?
     package internal(set) var fresh: FreshMarks
     /// Every slot up to here is chosen, and known here.
     package internal(set) var commitPoint: Slot
@@ -213,6 +217,7 @@ extension TabletReplica {
         let now = context.now.monotonic
         guard due <= now else { return }
         due = .max
+        if strandedSince != nil { watchQuorum(context: &context) }
         tickCandidacy(context: &context)
         tickElection(context: &context)
         tickHandoff(context: &context)

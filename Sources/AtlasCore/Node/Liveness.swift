@@ -60,6 +60,10 @@ package struct OtherNode: Sendable {
     var requests = SequenceWindow()
     /// Monotonic nanoseconds; `nil` if never.
     package internal(set) var lastHeard: UInt64?
+    /// When this node sent the latest heartbeat that the other has answered; monotonic nanoseconds. Messages that arrive
+    /// say nothing of the way back.
+    var lastAnswered: UInt64 = 0
+    /// Silent, or deaf to what this node sends.
     package internal(set) var isSuspected = false
     package internal(set) var roundTrip = RoundTrip()
 
@@ -123,11 +127,11 @@ extension Liveness {
         return other.isSuspected && runningEpoch(for: other.node, now: now) == 0
     }
 
-    /// Takes note of a message of the present node under its name. A node that lost its disk is another one.
+    /// Takes note of a message of the present node under its name. A node that lost its disk is another one. One that is
+    /// suspected stays so until it answers a heartbeat: only then the link is known to work both ways.
     ///
     /// What is left of the support of the one before it is kept: should it be that one that lives, it counts on it.
-    /// - Returns: whether the node had been suspected.
-    mutating func hear(_ index: Int, incarnation: UInt64, now: UInt64) -> Bool {
+    mutating func hear(_ index: Int, incarnation: UInt64, now: UInt64) {
         if others[index].incarnation == 0 { others[index].incarnation = incarnation }
         if others[index].incarnation != incarnation {
             var fresh = OtherNode(node: others[index].node, region: others[index].region)
@@ -137,11 +141,37 @@ extension Liveness {
             fresh.nextSequence = others[index].nextSequence
             fresh.grant = others[index].grant
             fresh.idleSender = others[index].idleSender
+            fresh.sent = others[index].sent
+            fresh.lastAnswered = now
             others[index] = fresh
         }
+        if others[index].lastHeard == nil { others[index].lastAnswered = now }
+        if others[index].isSuspected, isSilent(index, now: now) {
+            // It is back: whether it hears this node is found out soon, and not in a heartbeat interval.
+            nextHeartbeat = min(nextHeartbeat, now + settings.retransmitMin / 4)
+        }
         others[index].lastHeard = now
+    }
+
+    /// Takes note of the answer to a heartbeat.
+    /// - Parameter sentAt: when this node sent the heartbeat; monotonic nanoseconds.
+    /// - Returns: whether the node had been suspected.
+    mutating func noteAnswer(_ index: Int, sentAt: UInt64) -> Bool {
+        others[index].lastAnswered = max(others[index].lastAnswered, sentAt)
         defer { others[index].isSuspected = false }
         return others[index].isSuspected
+    }
+
+    /// Until when a node that is not heard, or hears nothing, is taken for alive; monotonic nanoseconds.
+    ///
+    /// A lost answer weighs less than silence, since everything that arrives breaks silence.
+    func trustedUntil(_ index: Int) -> UInt64 {
+        let timeout = suspicionTimeout(index)
+        return min((others[index].lastHeard ?? .max - timeout) + timeout, others[index].lastAnswered + 2 * timeout)
+    }
+
+    private func isSilent(_ index: Int, now: UInt64) -> Bool {
+        others[index].lastHeard.map { $0 + suspicionTimeout(index) <= now } ?? false
     }
 
     /// Takes note of the session that a message names.

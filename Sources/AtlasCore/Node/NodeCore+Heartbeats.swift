@@ -5,13 +5,14 @@ extension NodeCore {
         let now = context.now.monotonic
         for index in context.liveness.others.indices {
             let other = context.liveness.others[index]
-            guard !other.isSuspected, let lastHeard = other.lastHeard else { continue }
-            let silentUntil = lastHeard + context.liveness.suspicionTimeout(index)
-            if silentUntil <= now {
+            guard !other.isSuspected, other.lastHeard != nil else { continue }
+            let trustedUntil = context.liveness.trustedUntil(index)
+            if trustedUntil <= now {
+                if (other.lastHeard ?? 0) + context.liveness.suspicionTimeout(index) > now { context.mark(.deafNode) }
                 context.liveness.others[index].isSuspected = true
                 noteSilence(of: other.node)
             } else {
-                context.wake(by: silentUntil)
+                context.wake(by: trustedUntil)
             }
         }
         if context.liveness.nextHeartbeat <= now { beat() } else { context.wake(by: context.liveness.nextHeartbeat) }
@@ -19,6 +20,7 @@ extension NodeCore {
 
     mutating func noteSilence(of node: NodeID) {
         watchTablets(of: node)
+        for index in tablets.indices { tablets[index].watchQuorum(context: &context) }
         retryRequests(sentTo: node)
     }
 
@@ -132,10 +134,14 @@ extension NodeCore {
 
     /// Prolongs the running support of a node, or begins a new epoch of it. Numbers are clock readings, so that they never
     /// repeat, across restarts too.
+    ///
+    /// Support for a node that does not hear this one, or that has given up a tablet, would only keep others from taking over:
+    /// it runs out.
     private mutating func grantSupport(to index: Int, now: UInt64) -> UInt64 {
         let duration = context.settings.supportDuration
-        guard duration > 0 else { return 0 }
+        guard duration > 0, !context.liveness.others[index].isSuspected || mutated(.deafSupported) else { return 0 }
         if let grant = context.liveness.others[index].grant, grant.until > now {
+            guard !tablets.contains(where: { $0.isAbandoned(in: grant.epoch) }) else { return 0 }
             context.liveness.others[index].grant = (grant.epoch, now + duration)
             return grant.epoch
         }
@@ -153,6 +159,7 @@ extension NodeCore {
         if isPresent == false { return }
         if isPresent == nil { relist(index) }
         context.liveness.others[index].sent.removeAll { $0.sequence <= reply.sequence }
+        if context.liveness.noteAnswer(index, sentAt: sent.at) { noteReturn(of: context.liveness.others[index].node) }
         context.mergeClock(reply.clock)
         context.liveness.others[index].roundTrip.add(now - sent.at)
         let region = context.liveness.others[index].region

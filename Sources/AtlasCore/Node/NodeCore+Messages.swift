@@ -13,11 +13,11 @@ extension NodeCore {
         )
         guard isPresent else { return context.mark(.formerIncarnation) }
         let before = context.liveness.others[index].incarnation
-        let wasSuspected = context.liveness.hear(index, incarnation: incarnation, now: now)
+        context.liveness.hear(index, incarnation: incarnation, now: now)
         // Another node under the same name: the one before it will not come back. Where none has been heard before, it may
         // still not be the one that the configs name.
         if before == 0 { watchTablets(of: sender) } else if before != incarnation { noteSilence(of: sender) }
-        if wasSuspected { noteReturn(of: sender) }
+        context.wake(by: context.liveness.nextHeartbeat)
         switch message {
         case .tablet(let envelope): receive(envelope, from: sender, incarnation: incarnation)
         case .heartbeat(let heartbeat): receive(heartbeat, from: index)

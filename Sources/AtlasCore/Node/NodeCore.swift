@@ -159,7 +159,10 @@ package struct NodeCore: Sendable {
             let duration = context.settings.stretched(context.liveness.graceUntil)
             context.liveness.graceUntil = mutated(.grantsForgotten) ? 0 : now + duration
         }
-        for index in context.liveness.others.indices { context.liveness.others[index].lastHeard = now }
+        for index in context.liveness.others.indices {
+            context.liveness.others[index].lastHeard = now
+            context.liveness.others[index].lastAnswered = now
+        }
         for index in tablets.indices {
             if tablets[index].config.voters.count == 1 {
                 tablets[index].startElection(context: &context)

@@ -1,0 +1,90 @@
+internal import AtlasChecker
+internal import AtlasCore
+
+/// The phase between faults and repair: some links fail for good, in one direction or both, and all else is well.
+///
+/// Its law: where some nodes hear each other and hold a Q1 and a Q2 of every tablet, a client that knows these nodes
+/// gets each write done within `livenessBound`, whatever the links to and from the others do.
+extension World {
+    /// How the links between the connected nodes and one of the others fail.
+    private enum Pattern: CaseIterable {
+        /// It is heard, and hears nobody.
+        case deaf
+        /// It hears, and is not heard.
+        case mute
+        /// One of the connected nodes reaches it, in both directions.
+        case bridged
+        /// Each direction of each link fails by chance.
+        case patchy
+    }
+
+    func endureCuts() throws(SimulationFailure) {
+        endFaults()
+        let others = pickUnconnected()
+        let connected = nodes.indices.filter { !others.contains($0) }
+        guard !others.isEmpty else { return }
+        let left = operationsLeft
+        operationsLeft = 0
+        for node in nodes.indices where !nodes[node].isUp { schedule(.start(node: node), after: 0) }
+        for node in others { cutOff(node, from: connected) }
+        statistics.lastingCuts += 1
+        try run(until: now + options.workload.timeout) { clients[0].attempt == nil }
+        for key in 0..<options.workload.keys { try writeAnywhere(key, among: connected) }
+        operationsLeft = left
+        for client in clients.indices { schedule(.client(client), after: 1) }
+    }
+
+    /// Nodes that no tablet needs, owners among them as often as not.
+    private func pickUnconnected() -> Set<Int> {
+        var others: Set<Int> = []
+        guard hasQuorums(without: others) else { return others }
+        var order = nodes.indices.shuffled(using: &faultRandom)
+        if faultRandom.chance(700), let owner = judge.someOwner(&faultRandom) {
+            order.removeAll { $0 == owner }
+            order.insert(owner, at: 0)
+        }
+        for node in order where others.isEmpty || faultRandom.chance(500) {
+            if hasQuorums(without: others.union([node])) { others.insert(node) }
+        }
+        return others
+    }
+
+    private func cutOff(_ node: Int, from connected: [Int]) {
+        let pattern = faultRandom.pick(Pattern.allCases)
+        let bridge = faultRandom.pick(connected)
+        note("lasting cuts: \(name(node)) is \(pattern)\(pattern == .bridged ? " by \(name(bridge))" : "")")
+        for other in nodes.indices where other != node {
+            let (cutsTo, cutsFrom) =
+                switch pattern {
+                case .deaf: (true, false)
+                case .mute: (false, true)
+                case .bridged: (other != bridge, other != bridge)
+                case .patchy: (faultRandom.chance(500), faultRandom.chance(500))
+                }
+            if cutsTo { network.cut(other, node) }
+            if cutsFrom { network.cut(node, other) }
+        }
+    }
+
+    /// A client writes a key, and goes to the next node after each refusal and each silence.
+    private func writeAnywhere(_ key: Int, among connected: [Int]) throws(SimulationFailure) {
+        let end = now + options.livenessBound
+        let key = SimulatedClient.key(key)
+        var turn = clientRandom.below(connected.count)
+        while true {
+            try run(until: end) { clients[0].attempt == nil }
+            guard clients[0].attempt == nil, now < end else {
+                note(describeNodes())
+                throw SimulationFailure("cuts", "\(key) is not written by any of \(connected.map(name))")
+            }
+            statistics.values += 1
+            let value = Array("1.\(statistics.values)".utf8)
+            let command = Command(requestID: .none, operations: [Operation(.put(value: value, ttl: 0), key: key)])
+            try ask(.write(WriteRequest(command: command, level: .local)), client: 0, at: connected[turn])
+            try run(until: end) { clients[0].attempt == nil }
+            if case .applied = recorder.history.operations.last(where: { $0.process == 0 })?.outcome { return }
+            turn = (turn + 1) % connected.count
+            try run(until: min(end, now + 100 * SimulationOptions.millisecond))
+        }
+    }
+}
