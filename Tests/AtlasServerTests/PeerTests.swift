@@ -185,6 +185,39 @@ import Testing
         #expect(table[NodeID(name: "b")]?.address.port == 3)
     }
 
+    /// Beyond its bound a table forgets who left first, so that whoever has written it can read it.
+    @Test func aTableHoldsNoMoreThanCanBeReadAgain() throws {
+        var table = MemberTable(configured: [member("a", 1)])
+        var late = table
+        func left(_ number: Int) -> MemberTable {
+            var table = MemberTable(configured: [member("n\(number)", 2)])
+            table.remove("n\(number)", now: UInt64(number + 1))
+            return table
+        }
+        for number in 0..<(MemberTable.entriesMax + 10) {
+            let isNews = table.merge(left(number))
+            #expect(isNews)
+            if number >= 20 { _ = late.merge(left(number)) }
+        }
+        #expect(table.entries.count == MemberTable.entriesMax)
+        #expect(table.members.map(\.name) == ["a"])
+        #expect(table["n10"] == nil && table["n11"] != nil, "the oldest went")
+        #expect(try MemberTable(decoding: table.encoded()) == table)
+        _ = late.merge(table)
+        #expect(late == table, "whoever merges keeps the same")
+        let isNews = table.merge(left(0))
+        #expect(!isNews, "what is forgotten again is no news")
+    }
+
+    /// The next change counts on from the generation.
+    @Test func aGenerationThatCannotBeCountedOnFromIsRefused() throws {
+        var table = MemberTable()
+        table.add(member("a", 1), now: MemberTable.generationMax)
+        #expect(try MemberTable(decoding: table.encoded()) == table)
+        table.remove("a", now: MemberTable.generationMax)
+        #expect(throws: CodecError.self) { try MemberTable(decoding: table.encoded()) }
+    }
+
     // MARK: - Formation
 
     private func rules(_ own: String) -> FormationRules {

@@ -34,6 +34,11 @@ package struct Operation: Hashable, Sendable {
     }
 }
 
+extension Command {
+    /// No command has more operations, whatever a cluster's own limit is.
+    package static let operationsMax = 100_000
+}
+
 /// A client's write: operations that take effect together or not at all.
 package struct Command: Hashable, Sendable {
     package var requestID: RequestID

@@ -1,3 +1,5 @@
+internal import AtlasCore
+
 extension Setting {
     /// Every setting, in the order in which `config/atlas.yaml` documents them.
     package static let all: [Setting] =
@@ -72,7 +74,7 @@ extension Setting {
         Setting(
             "limits.max_batch_operations",
             \.cluster.limits.maxBatchOperations,
-            .count(1...100_000),
+            .count(1...Command.operationsMax),
             "The most operations of one batch."
         ),
         Setting(
