@@ -91,4 +91,7 @@ package enum CommandResult: Hashable, Sendable {
     case requestIDExpired
     /// Nothing changed: the command's `expiry` had passed.
     case expired
+    /// Nothing changed: another command with the same request id has written some of its keys. A replica's answer to
+    /// itself; clients and other nodes get a refusal.
+    case requestIDReused
 }

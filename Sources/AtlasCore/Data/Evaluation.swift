@@ -50,8 +50,7 @@ struct Evaluation {
         case .get:
             break
         case .put(let value, let ttl):
-            let (sum, overflow) = now.addingReportingOverflow(ttl)
-            let expiry = ttl == 0 ? 0 : (overflow ? .max : sum)
+            let expiry = Record.expiry(after: ttl, from: now)
             let record = Record(version: stamp, expiry: expiry, requestID: requestID, value: value)
             set(operation.key, stored: stored, to: record, changed: changed)
         case .delete:

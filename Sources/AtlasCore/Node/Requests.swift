@@ -262,6 +262,10 @@ package enum Refusal: Error, Hashable, Sendable {
     case busy(String)
     /// The node that should have read could not.
     case failed(String)
+
+    package static let requestIDReused = Refusal.invalid(
+        "the request id is that of another write, which has taken effect; nothing was changed by this one"
+    )
 }
 
 /// At which state a read is served.

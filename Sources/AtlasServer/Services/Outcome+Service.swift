@@ -84,6 +84,7 @@ extension Outcome {
         switch self {
         case .written(.requestIDExpired, _): .failure(.requestIDExpired)
         case .written(.expired, _): .failure(.deadlineExceeded)
+        case .written(.requestIDReused, _): .failure(ServiceError(.requestIDReused, members: node.members))
         case .written(let result, let receipt): .success((result, receipt))
         case .refused(let refusal): .failure(ServiceError(refusal, members: node.members))
         case .outcomeUnknown(let missing): .failure(ServiceError(outcomeUnknown: missing, members: node.members))
