@@ -314,7 +314,7 @@ private struct Coverage {
         "ReadQuery": "get scan timestamp",
         "Action": "split reconfigure move",
         "Reply": "written read sealed moved refused",
-        "CommandResult": "applied conditionFailed requestIDExpired expired requestIDReused",
+        "CommandResult": "applied conditionFailed requestIDExpired expired requestIDReused answerTooLarge",
         "ReadResult": "got page timestamp",
         "Path": "fast slow forwarded local",
         "Refusal": """

@@ -7,7 +7,7 @@ struct StateMachineTests {
 
     /// A state machine with all that belongs to it.
     private struct Replica {
-        let machine = StateMachine(retryWindowMilliseconds: Workload.window)
+        var machine = StateMachine(retryWindowMilliseconds: Workload.window)
         let store = MemoryStore(retention: StateMachineTests.retention)
         var filter = RequestFilter(bits: 1 << 12, windowMilliseconds: Workload.window, blindUntil: 0)
         var state = emptyState()
@@ -182,6 +182,39 @@ struct StateMachineTests {
         #expect(try replica.store.record(of: key("a"), tier: .memory)?.version == stamp(1_000))
         #expect(try replica.store.record(of: key("b"), tier: .memory) == nil)
         #expect(try replica.store.history(of: key("a"), since: .zero, tier: .memory).isEmpty)
+    }
+
+    /// What a command returns is bounded before it is built; one value alone always fits.
+    @Test func aCommandThatReturnsTooMuchChangesNothing() throws {
+        func answer(_ operations: [AtlasCore.Operation]) throws -> (CommandResult, UInt64) {
+            var replica = Replica()
+            replica.machine = StateMachine(retryWindowMilliseconds: Workload.window, answerBytesMax: 10)
+            let results = try replica.apply([
+                entry(1, stamp(1_000), [put("a", "123456"), put("b", "1234"), put("c", "123456789012")]),
+                entry(2, stamp(2_000), operations),
+            ])
+            return (results[1][0], replica.state.stateHash)
+        }
+        func get(_ name: String) -> AtlasCore.Operation { Operation(.get, key: key(name)) }
+        func swap(_ name: String) -> AtlasCore.Operation {
+            Operation(.put(value: [1], ttl: 0), key: key(name), returnsPrevious: true)
+        }
+        let nothing = try answer([get("a")]).1
+        let tooLarge = [
+            [get("a"), get("a")], [put("d", "1"), get("a"), swap("a")], [get("a"), get("b"), get("d"), get("b")],
+            [get("b"), get("c")], [get("c"), get("b")],
+        ]
+        for operations in tooLarge {
+            let (result, hash) = try answer(operations)
+            #expect(result == .answerTooLarge)
+            #expect(hash == nothing, "it changed nothing")
+        }
+        for operations in [[get("a"), get("b"), get("d")], [get("c")], [swap("c"), put("a", "1")]] {
+            guard case .applied = try answer(operations).0 else {
+                Issue.record("\(operations) fits")
+                continue
+            }
+        }
     }
 
     /// Whether the first command was applied in the same run or in one before.

@@ -113,6 +113,39 @@ import Testing
         #expect(throws: CodecError.self) { try reader.read(ByteBuffer(bytes: bytes)) }
     }
 
+    /// Only a part of a snapshot is larger than what requests and their answers can be.
+    @Test func partsMakeNoLargerMessageThanIsSent() {
+        for head in [response(valueBytes: 1).encoded(), [1, 1, 1, 1, 6], [1], [1, 12], [0x81, 11]] {
+            #expect(PeerFrames.bytesMax(of: ByteBuffer(bytes: head)) == PeerFrames.messageBytesMax)
+        }
+        #expect(PeerFrames.bytesMax(of: ByteBuffer(bytes: [1, 11, 0])) == PeerFrames.snapshotBytesMax)
+        #expect(PeerFrames.messageBytesMax > Limits.answerBytesMax + 2 * Command.operationsMax)
+        #expect(PeerFrames.messageBytesMax < 150 << 20)
+    }
+
+    /// A reply of several frames does not go in front of heartbeats.
+    @Test func largeRepliesGoApart() {
+        let small = response(valueBytes: 1_000)
+        let large = response(valueBytes: PeerFrames.frameBytesMax)
+        #expect(small.lane(bytes: small.encoded().count) == .consensus)
+        #expect(large.lane(bytes: large.encoded().count) == .replies)
+    }
+
+    private func response(valueBytes: Int) -> PeerMessage {
+        let value = OperationResult(found: true, version: .zero, value: Array(repeating: 1, count: valueBytes))
+        let receipt = Receipt(
+            owner: NodeID(rawValue: 1),
+            ownerRegion: RegionID(rawValue: 1),
+            ballot: .zero,
+            slot: .zero,
+            path: .local,
+            regions: []
+        )
+        let result = ReadResult.got(.applied(version: .zero, results: [value], duplicate: false))
+        let reply = Reply.read(result, receipt)
+        return .response(ForwardedResponse(session: 1, id: 1, attempt: 1, reply: reply, configs: []))
+    }
+
     @Test func aMessageInPartsIsNotInterrupted() throws {
         var reader = PeerFrameReader()
         #expect(try reader.read(ByteBuffer(bytes: [1, 1, 1])).isEmpty)

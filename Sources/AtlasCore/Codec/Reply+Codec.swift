@@ -74,13 +74,14 @@ extension CommandResult {
         case requestIDExpired = 3
         case expired = 4
         case requestIDReused = 5
+        case answerTooLarge = 6
     }
 
     fileprivate var valueBytes: Int {
         switch self {
         case .applied(_, let results, _): results.reduce(0) { $0 + ($1.value?.count ?? 0) + 16 }
         case .conditionFailed(_, let current): current.value?.count ?? 0
-        case .requestIDExpired, .expired, .requestIDReused: 0
+        case .requestIDExpired, .expired, .requestIDReused, .answerTooLarge: 0
         }
     }
 
@@ -101,6 +102,8 @@ extension CommandResult {
             writer.write(tag: Tag.expired)
         case .requestIDReused:
             writer.write(tag: Tag.requestIDReused)
+        case .answerTooLarge:
+            writer.write(tag: Tag.answerTooLarge)
         }
     }
 
@@ -120,6 +123,8 @@ extension CommandResult {
             self = .expired
         case .requestIDReused:
             self = .requestIDReused
+        case .answerTooLarge:
+            self = .answerTooLarge
         }
     }
 }

@@ -2,7 +2,7 @@
 struct ApplyTurn<Store: KeyValueStore> {
     let store: Store
     let tier: ReadTier
-    let retryWindow: UInt64
+    let machine: StateMachine
     var filter: RequestFilter
     var state: TabletState
     var writes = WriteSet()
@@ -21,14 +21,16 @@ struct ApplyTurn<Store: KeyValueStore> {
         let result: CommandResult
     }
 
-    init(store: Store, tier: ReadTier, retryWindow: UInt64, filter: RequestFilter, state: TabletState) {
+    init(store: Store, tier: ReadTier, machine: StateMachine, filter: RequestFilter, state: TabletState) {
         self.store = store
         self.tier = tier
-        self.retryWindow = retryWindow
+        self.machine = machine
         self.filter = filter
         self.state = state
         hash = StateHash(seed: state.stateHash)
     }
+
+    private var retryWindow: UInt64 { machine.retryWindow }
 
     mutating func apply(_ entry: Entry) throws(StoreError) -> [CommandResult] {
         precondition(entry.slot == state.appliedSlot.next, "entries are applied in order, once")
@@ -74,7 +76,7 @@ struct ApplyTurn<Store: KeyValueStore> {
             guard id.isWithin(retryWindow, of: stamp) else { return .requestIDExpired }
             if !mutated(.retryAppliedTwice), let answer = try earlierAnswer(to: command, stamp: stamp) { return answer }
         }
-        var evaluation = Evaluation(stamp: stamp, now: stamp.milliseconds, requestID: id)
+        var evaluation = evaluation(of: id, at: stamp)
         let result = try evaluation.run(command, read: record)
         if case .applied = result {
             for (key, before, after) in evaluation.changes {
@@ -88,6 +90,15 @@ struct ApplyTurn<Store: KeyValueStore> {
             }
         }
         return result
+    }
+
+    private func evaluation(of id: RequestID, at stamp: Timestamp) -> Evaluation {
+        Evaluation(
+            stamp: stamp,
+            now: stamp.milliseconds,
+            requestID: id,
+            answerBytesMax: machine.answerBytesMax
+        )
     }
 
     private func record(of key: Key) throws(StoreError) -> Record? {
@@ -197,7 +208,7 @@ extension ApplyTurn {
     private func reconstruct(_ command: Command, version: Timestamp) throws(StoreError) -> CommandResult {
         var unconditional = command
         for index in unconditional.operations.indices { unconditional.operations[index].condition = nil }
-        var evaluation = Evaluation(stamp: version, now: version.milliseconds, requestID: command.requestID)
+        var evaluation = evaluation(of: command.requestID, at: version)
         let before = Timestamp(rawValue: max(version.rawValue, 1) - 1)
         let result = try evaluation.run(unconditional) { key throws(StoreError) in
             do throws(StoreError) {

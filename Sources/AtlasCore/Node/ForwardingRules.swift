@@ -38,7 +38,7 @@ extension AdminRequest {
 extension ReadResult {
     fileprivate func answers(_ query: ReadQuery?) -> Bool {
         switch (self, query) {
-        case (.got(.requestIDExpired), _), (.got(.expired), _), (.got(.requestIDReused), _): false
+        case (.got(.requestIDExpired), _), (.got(.expired), _): false
         case (.got(let result), .get(let command)): result.answers(command)
         case (.page, .scan), (.timestamp, .timestamp): true
         default: false
@@ -53,8 +53,11 @@ extension CommandResult {
             results.count == command.operations.count
         case .conditionFailed(let index, _):
             command.operations.indices.contains(index) && command.operations[index].condition != nil
-        case .requestIDExpired, .expired, .requestIDReused:
+        case .requestIDExpired, .expired:
             true
+        case .requestIDReused, .answerTooLarge:
+            // Said as a refusal.
+            false
         }
     }
 }

@@ -204,6 +204,7 @@ extension Notation {
         case .requestIDExpired: return "request id expired"
         case .expired: return "expired"
         case .requestIDReused: return "request id reused"
+        case .answerTooLarge: return "answer too large"
         }
     }
 
