@@ -73,7 +73,7 @@ struct HistoryRecorder {
             let step = history.operations[operation].steps[index]
             // It saw the state amid the commands of its slot.
             end(operation, .conditionFailed(step: index, current: .init(current, step)), place: nil)
-        case .requestIDExpired, .expired:
+        case .requestIDExpired, .expired, .requestIDReused, .answerTooLarge:
             end(operation, .refused, place: nil)
         }
     }

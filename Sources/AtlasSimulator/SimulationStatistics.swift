@@ -185,6 +185,8 @@ extension Reply {
             "applied \(version.rawValue)\(duplicate ? " again" : "") in slot \(receipt.slot.rawValue)"
         case .written(.conditionFailed, _): "condition failed"
         case .written(.requestIDExpired, _): "request id expired"
+        case .written(.requestIDReused, _): "request id reused"
+        case .written(.answerTooLarge, _): "answer too large"
         case .written(.expired, _): "expired"
         case .read(.got(.applied(_, let results, _)), _):
             "read \(results.map { $0.value.map { String(decoding: $0, as: UTF8.self) } ?? "-" }.joined(separator: " "))"

@@ -70,7 +70,7 @@ struct CodecTests {
             var withMarks = promise
             withMarks.fresh.insert(FreshMark(ballot: generator.ballot(), slot: slot(5)))
             #expect(try readable(withMarks.encoded()) { try PromiseBody(decoding: $0) } == [promise, withMarks])
-            let clock = ClockBody(bound: promise.clock, supportDuration: generator.random.number())
+            let clock = ClockBody(bound: promise.clock, supportDuration: generator.random.number() >> 1)
             let bound = ClockBody(bound: promise.clock, supportDuration: 0)
             #expect(try readable(clock.encoded()) { try ClockBody(decoding: $0) } == [bound, clock])
             let config = ConfigBody(config: generator.config())

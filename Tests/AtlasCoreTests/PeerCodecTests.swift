@@ -155,6 +155,49 @@ struct PeerCodecTests {
         #expect(throws: CodecError.truncated) { try PeerMessage(decoding: bytes) }
     }
 
+    /// Of elements that cannot be there the first is not read: its bytes make no element either.
+    @Test func everyCountIsCheckedBeforeItsElementsAreRead() throws {
+        let junk = [UInt8](repeating: 0xFF, count: 100)
+        func claimed(_ head: [UInt8]) -> [UInt8] { head + [UInt8(junk.count)] + junk }
+        func refused(_ what: String, _ bytes: [UInt8], _ decode: (inout ByteReader) throws -> Void) {
+            var reader = ByteReader(bytes)
+            #expect(throws: CodecError.truncated, "\(what)") { try decode(&reader) }
+        }
+        refused("operations", claimed(Array(repeating: 0, count: 16))) { _ = try Command(from: &$0) }
+        let entry = Entry(slot: slot(1), ballot: ballot(1, 1), stamp: stamp(1), payload: .noOperation)
+        var writer = ByteWriter()
+        entry.encode(into: &writer)
+        let head = Array(writer.bytes.dropLast())
+        refused("commands", claimed(head + [1])) { _ = try Entry(from: &$0) }
+        refused("commands that expire", claimed(head + [3])) { _ = try Entry(from: &$0) }
+        refused("successors", claimed(head + [2] + Array(repeating: 0, count: 8))) { _ = try Entry(from: &$0) }
+        refused("fresh marks", claimed([])) { _ = try FreshMarks(from: &$0) }
+        var config = config(nodesByRegion: [1])
+        config.range = .all
+        // Tablet, epoch, and the range with its end.
+        refused("voters", claimed([1, 1, 0, 0])) { _ = try TabletConfig(from: &$0) }
+        let origin = ConfigBody.Origin(sealed: config.key, slot: slot(1), firstBallot: ballot(1, 1))
+        let body = ConfigBody(config: config, origin: origin).encoded()
+        refused("links", claimed(Array(body.dropLast()))) { reader in
+            _ = try ConfigBody(decoding: claimed(Array(body.dropLast())))
+        }
+    }
+
+    @Test func commandsHaveNoMoreOperationsThanCanBeReadAgain() throws {
+        var command = Command(
+            operations: Array(repeating: Operation(.get, key: key("a")), count: Command.operationsMax)
+        )
+        var writer = ByteWriter()
+        command.encode(into: &writer)
+        var reader = ByteReader(writer.bytes)
+        #expect(try Command(from: &reader) == command)
+        command.operations.append(Operation(.get, key: key("a")))
+        writer = ByteWriter()
+        command.encode(into: &writer)
+        reader = ByteReader(writer.bytes)
+        #expect(throws: CodecError.self) { try Command(from: &reader) }
+    }
+
     @Test func impossibleMessagesAreRefused() {
         let high = Slot(rawValue: .max / 2)
         let late = Timestamp(rawValue: .max)
@@ -201,6 +244,8 @@ struct PeerCodecTests {
         let long = UInt64(Int64.max) + 1
         #expect(refused(about(.leased(ballot: own, held: own, remainingNanoseconds: long))))
         #expect(refused(about(.reject(promised: Ballot(counter: 1 << 62, node: nodeID(1))))))
+        let handed = Ballot(counter: 1, node: nodeID(1), handoff: 1 << 31, owner: nodeID(2))
+        #expect(refused(about(.reject(promised: handed))), "the next handoff would have no number")
         let scan = ScanQuery(limit: 0, bytesMax: 1)
         #expect(refused(.request(forwarded(.read(ReadRequest(range: .all, query: .scan(scan)))))))
         #expect(refused(.request(forwarded(.read(ReadRequest(range: .all, version: late))))))
@@ -269,7 +314,7 @@ private struct Coverage {
         "ReadQuery": "get scan timestamp",
         "Action": "split reconfigure move",
         "Reply": "written read sealed moved refused",
-        "CommandResult": "applied conditionFailed requestIDExpired expired",
+        "CommandResult": "applied conditionFailed requestIDExpired expired requestIDReused answerTooLarge",
         "ReadResult": "got page timestamp",
         "Path": "fast slow forwarded local",
         "Refusal": """

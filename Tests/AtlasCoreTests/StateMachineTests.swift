@@ -7,7 +7,7 @@ struct StateMachineTests {
 
     /// A state machine with all that belongs to it.
     private struct Replica {
-        let machine = StateMachine(retryWindowMilliseconds: Workload.window)
+        var machine = StateMachine(retryWindowMilliseconds: Workload.window)
         let store = MemoryStore(retention: StateMachineTests.retention)
         var filter = RequestFilter(bits: 1 << 12, windowMilliseconds: Workload.window, blindUntil: 0)
         var state = emptyState()
@@ -184,6 +184,78 @@ struct StateMachineTests {
         #expect(try replica.store.history(of: key("a"), since: .zero, tier: .memory).isEmpty)
     }
 
+    /// What a command returns is bounded before it is built; one value alone always fits.
+    @Test func aCommandThatReturnsTooMuchChangesNothing() throws {
+        func answer(_ operations: [AtlasCore.Operation]) throws -> (CommandResult, UInt64) {
+            var replica = Replica()
+            replica.machine = StateMachine(retryWindowMilliseconds: Workload.window, answerBytesMax: 10)
+            let results = try replica.apply([
+                entry(1, stamp(1_000), [put("a", "123456"), put("b", "1234"), put("c", "123456789012")]),
+                entry(2, stamp(2_000), operations),
+            ])
+            return (results[1][0], replica.state.stateHash)
+        }
+        func get(_ name: String) -> AtlasCore.Operation { Operation(.get, key: key(name)) }
+        func swap(_ name: String) -> AtlasCore.Operation {
+            Operation(.put(value: [1], ttl: 0), key: key(name), returnsPrevious: true)
+        }
+        let nothing = try answer([get("a")]).1
+        let tooLarge = [
+            [get("a"), get("a")], [put("d", "1"), get("a"), swap("a")], [get("a"), get("b"), get("d"), get("b")],
+            [get("b"), get("c")], [get("c"), get("b")],
+        ]
+        for operations in tooLarge {
+            let (result, hash) = try answer(operations)
+            #expect(result == .answerTooLarge)
+            #expect(hash == nothing, "it changed nothing")
+        }
+        for operations in [[get("a"), get("b"), get("d")], [get("c")], [swap("c"), put("a", "1")]] {
+            guard case .applied = try answer(operations).0 else {
+                Issue.record("\(operations) fits")
+                continue
+            }
+        }
+    }
+
+    /// Whether the first command was applied in the same run or in one before.
+    @Test(arguments: [true, false])
+    func anIdThatIsUsedAgainForAnotherCommandIsRefused(inOneRun: Bool) throws {
+        let id = RequestID(milliseconds: 1_000, random: (1, 2))
+        let first = Command(requestID: id, operations: [put("a", "1"), put("b", "1", ttl: 900)])
+        func answer(_ operations: AtlasCore.Operation..., first: Command = first) throws -> (CommandResult, UInt64) {
+            var replica = Replica()
+            let second = Command(requestID: id, operations: operations, expiry: stamp(9_000))
+            let entries = [first, second].enumerated().map { index, command in
+                Entry(
+                    slot: slot(UInt64(index + 1)),
+                    ballot: ballot(1, 1),
+                    stamp: stamp(1_000 + UInt64(index)),
+                    payload: .commands([command])
+                )
+            }
+            let results =
+                try inOneRun ? replica.apply(entries) : entries.flatMap { entry in try replica.apply([entry]) }
+            return (results[1][0], replica.state.stateHash)
+        }
+        let absent = OperationResult(found: false, version: .zero)
+        let again = CommandResult.applied(version: stamp(1_000), results: [absent, absent], duplicate: true)
+        let unchanged = try answer(put("a", "1"), put("b", "1", ttl: 900))
+        #expect(unchanged.0 == again)
+        let others = try [
+            answer(Operation(.delete, key: key("a"))), answer(put("a", "2")), answer(put("b", "1")),
+            answer(put("a", "1"), put("c", "1")), answer(put("c", "1"), put("a", "1"), put("b", "1", ttl: 900)),
+        ]
+        for (result, hash) in others {
+            #expect(result == .requestIDReused)
+            #expect(hash == unchanged.1, "it changed nothing")
+        }
+        let delete = Command(requestID: id, operations: [put("a", "1"), Operation(.delete, key: key("a"))])
+        #expect(try answer(put("a", "1"), first: delete).0 == .requestIDReused)
+        #expect(try answer(put("a", "1"), Operation(.delete, key: key("a")), first: delete).0.isDuplicate)
+        // Of keys that the first has not written there is no trace to look at: the command is carried out.
+        #expect(try answer(put("c", "1")).0 == .applied(version: stamp(1_001), results: [absent], duplicate: false))
+    }
+
     /// After an error the same call is made again, on a thread that may wait: nothing has happened but in the filter.
     @Test func errorsOfTheStoreLeaveNothingBehind() throws {
         var replica = Replica()
@@ -262,5 +334,11 @@ extension WriteSet.Change {
         case .put(let key, _), .remove(let key): key
         case .history: nil
         }
+    }
+}
+
+extension CommandResult {
+    fileprivate var isDuplicate: Bool {
+        if case .applied(_, _, duplicate: true) = self { true } else { false }
     }
 }

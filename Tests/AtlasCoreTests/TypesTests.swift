@@ -163,6 +163,15 @@ struct ClockTests {
     }
 
     /// A machine's wall clock may say anything.
+    @Test func aClockBefore1970OrBeyond2248ShowsTheNearestTimeThatAStampHolds() {
+        #expect(Instant.wall(seconds: 1_700_000_000, nanoseconds: 999_999_999) == 1_700_000_000_999)
+        #expect(Instant.wall(seconds: 0, nanoseconds: 1_000_000) == 1)
+        for seconds in [-1, .min] { #expect(Instant.wall(seconds: seconds, nanoseconds: 999_999_999) == 0) }
+        for seconds in [Int(Timestamp.millisecondsMax / 1_000), 1 << 40, .max] {
+            #expect(Instant.wall(seconds: seconds, nanoseconds: 999_999_999) == Timestamp.millisecondsMax)
+        }
+    }
+
     @Test func absurdWallClocksDoNotTrap() {
         var clock = HybridClock(restoredBound: .zero)
         let isMerged = clock.merge(stamp(1), wall: .max)

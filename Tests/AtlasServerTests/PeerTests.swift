@@ -113,6 +113,39 @@ import Testing
         #expect(throws: CodecError.self) { try reader.read(ByteBuffer(bytes: bytes)) }
     }
 
+    /// Only a part of a snapshot is larger than what requests and their answers can be.
+    @Test func partsMakeNoLargerMessageThanIsSent() {
+        for head in [response(valueBytes: 1).encoded(), [1, 1, 1, 1, 6], [1], [1, 12], [0x81, 11]] {
+            #expect(PeerFrames.bytesMax(of: ByteBuffer(bytes: head)) == PeerFrames.messageBytesMax)
+        }
+        #expect(PeerFrames.bytesMax(of: ByteBuffer(bytes: [1, 11, 0])) == PeerFrames.snapshotBytesMax)
+        #expect(PeerFrames.messageBytesMax > Limits.answerBytesMax + 2 * Command.operationsMax)
+        #expect(PeerFrames.messageBytesMax < 150 << 20)
+    }
+
+    /// A reply of several frames does not go in front of heartbeats.
+    @Test func largeRepliesGoApart() {
+        let small = response(valueBytes: 1_000)
+        let large = response(valueBytes: PeerFrames.frameBytesMax)
+        #expect(small.lane(bytes: small.encoded().count) == .consensus)
+        #expect(large.lane(bytes: large.encoded().count) == .replies)
+    }
+
+    private func response(valueBytes: Int) -> PeerMessage {
+        let value = OperationResult(found: true, version: .zero, value: Array(repeating: 1, count: valueBytes))
+        let receipt = Receipt(
+            owner: NodeID(rawValue: 1),
+            ownerRegion: RegionID(rawValue: 1),
+            ballot: .zero,
+            slot: .zero,
+            path: .local,
+            regions: []
+        )
+        let result = ReadResult.got(.applied(version: .zero, results: [value], duplicate: false))
+        let reply = Reply.read(result, receipt)
+        return .response(ForwardedResponse(session: 1, id: 1, attempt: 1, reply: reply, configs: []))
+    }
+
     @Test func aMessageInPartsIsNotInterrupted() throws {
         var reader = PeerFrameReader()
         #expect(try reader.read(ByteBuffer(bytes: [1, 1, 1])).isEmpty)
@@ -183,6 +216,39 @@ import Testing
         table.add(member("b", 3), now: 5)
         #expect(table.members.map(\.name) == ["a", "b"])
         #expect(table[NodeID(name: "b")]?.address.port == 3)
+    }
+
+    /// Beyond its bound a table forgets who left first, so that whoever has written it can read it.
+    @Test func aTableHoldsNoMoreThanCanBeReadAgain() throws {
+        var table = MemberTable(configured: [member("a", 1)])
+        var late = table
+        func left(_ number: Int) -> MemberTable {
+            var table = MemberTable(configured: [member("n\(number)", 2)])
+            table.remove("n\(number)", now: UInt64(number + 1))
+            return table
+        }
+        for number in 0..<(MemberTable.entriesMax + 10) {
+            let isNews = table.merge(left(number))
+            #expect(isNews)
+            if number >= 20 { _ = late.merge(left(number)) }
+        }
+        #expect(table.entries.count == MemberTable.entriesMax)
+        #expect(table.members.map(\.name) == ["a"])
+        #expect(table["n10"] == nil && table["n11"] != nil, "the oldest went")
+        #expect(try MemberTable(decoding: table.encoded()) == table)
+        _ = late.merge(table)
+        #expect(late == table, "whoever merges keeps the same")
+        let isNews = table.merge(left(0))
+        #expect(!isNews, "what is forgotten again is no news")
+    }
+
+    /// The next change counts on from the generation.
+    @Test func aGenerationThatCannotBeCountedOnFromIsRefused() throws {
+        var table = MemberTable()
+        table.add(member("a", 1), now: MemberTable.generationMax)
+        #expect(try MemberTable(decoding: table.encoded()) == table)
+        table.remove("a", now: MemberTable.generationMax)
+        #expect(throws: CodecError.self) { try MemberTable(decoding: table.encoded()) }
     }
 
     // MARK: - Formation

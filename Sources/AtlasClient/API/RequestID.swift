@@ -19,7 +19,7 @@ public struct RequestID: Hashable, Sendable {
     public init() {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
-        let milliseconds = UInt64(time.tv_sec) * 1_000 + UInt64(time.tv_nsec) / 1_000_000
+        let milliseconds = Instant.wall(seconds: time.tv_sec, nanoseconds: time.tv_nsec)
         var generator = SystemRandomNumberGenerator()
         let id = AtlasCore.RequestID(milliseconds: milliseconds, random: (generator.next(), generator.next()))
         (high, low) = (id.high, id.low)

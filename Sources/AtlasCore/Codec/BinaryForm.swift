@@ -29,11 +29,17 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-    mutating func readAll<Element: BinaryForm>(_: Element.Type = Element.self) throws(CodecError) -> [Element] {
-        let count = try readCount()
-        guard count <= remaining / Element.encodedSizeMin else { throw .truncated }
+    /// Elements for which memory is reserved before the first is read: those of small messages, all at once.
+    static let reservedMax = 1_024
+
+    /// - Parameter max: no writer writes more.
+    mutating func readAll<Element: BinaryForm>(
+        _: Element.Type = Element.self,
+        max: Int = .max
+    ) throws(CodecError) -> [Element] {
+        let count = try readCount(of: Element.encodedSizeMin, max: max)
         var elements: [Element] = []
-        elements.reserveCapacity(count)
+        elements.reserveCapacity(min(count, Self.reservedMax))
         for _ in 0..<count { elements.append(try Element(from: &self)) }
         return elements
     }
@@ -182,4 +188,20 @@ extension Ballot: BinaryForm {
 
 extension Entry: BinaryForm {
     static var encodedSizeMin: Int { 13 }
+}
+
+extension Command: BinaryForm {
+    static var encodedSizeMin: Int { 17 }
+}
+
+extension Operation: BinaryForm {
+    static var encodedSizeMin: Int { 2 }
+}
+
+extension FreshMark: BinaryForm {
+    static var encodedSizeMin: Int { 11 }
+}
+
+extension ConfigBody.Link: BinaryForm {
+    static var encodedSizeMin: Int { 3 }
 }

@@ -67,11 +67,14 @@ package struct ByteReader: Sendable {
         }
     }
 
-    /// The number of elements that follow, each of at least one byte: a count beyond the remaining bytes is refused
-    /// before memory is reserved for it.
-    package mutating func readCount() throws(CodecError) -> Int {
+    /// The number of elements that follow. A count of more than the remaining bytes can hold is refused.
+    /// - Parameters:
+    ///   - sizeMin: the bytes that an element takes at least.
+    ///   - max: no writer writes more.
+    package mutating func readCount(of sizeMin: Int = 1, max: Int = .max) throws(CodecError) -> Int {
         let count = try readUInt64()
-        guard count <= UInt64(remaining) else { throw .truncated }
+        guard count <= UInt64(remaining / sizeMin) else { throw .truncated }
+        guard count <= UInt64(max) else { throw .invalid("\(count) elements, \(max) at most") }
         return Int(count)
     }
 

@@ -31,6 +31,11 @@ extension PeerMessage {
         try reader.expectEnd()
     }
 
+    /// Whether an encoded message that begins with these two bytes is a part of a snapshot.
+    package static func isSnapshotPart(_ head: some Sequence<UInt8>) -> Bool {
+        head.elementsEqual([formatVersion, Tag.snapshotPart.rawValue])
+    }
+
     /// About the bytes that the message takes.
     private var encodedSizeHint: Int {
         switch self {

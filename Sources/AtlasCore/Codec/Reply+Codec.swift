@@ -73,13 +73,15 @@ extension CommandResult {
         case conditionFailed = 2
         case requestIDExpired = 3
         case expired = 4
+        case requestIDReused = 5
+        case answerTooLarge = 6
     }
 
     fileprivate var valueBytes: Int {
         switch self {
         case .applied(_, let results, _): results.reduce(0) { $0 + ($1.value?.count ?? 0) + 16 }
         case .conditionFailed(_, let current): current.value?.count ?? 0
-        case .requestIDExpired, .expired: 0
+        case .requestIDExpired, .expired, .requestIDReused, .answerTooLarge: 0
         }
     }
 
@@ -98,6 +100,10 @@ extension CommandResult {
             writer.write(tag: Tag.requestIDExpired)
         case .expired:
             writer.write(tag: Tag.expired)
+        case .requestIDReused:
+            writer.write(tag: Tag.requestIDReused)
+        case .answerTooLarge:
+            writer.write(tag: Tag.answerTooLarge)
         }
     }
 
@@ -115,6 +121,10 @@ extension CommandResult {
             self = .requestIDExpired
         case .expired:
             self = .expired
+        case .requestIDReused:
+            self = .requestIDReused
+        case .answerTooLarge:
+            self = .answerTooLarge
         }
     }
 }

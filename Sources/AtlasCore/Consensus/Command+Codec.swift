@@ -2,21 +2,13 @@ extension Command {
     package func encode(into writer: inout ByteWriter) {
         writer.write(fixed: requestID.high)
         writer.write(fixed: requestID.low)
-        writer.write(UInt64(operations.count))
-        for operation in operations {
-            operation.encode(into: &writer)
-        }
+        writer.write(all: operations)
     }
 
     package init(from reader: inout ByteReader) throws(CodecError) {
         requestID = RequestID(high: try reader.readFixed(), low: try reader.readFixed())
         expiry = .zero
-        let count = try reader.readCount()
-        operations = []
-        operations.reserveCapacity(count)
-        for _ in 0..<count {
-            operations.append(try Operation(from: &reader))
-        }
+        operations = try reader.readAll(max: Self.operationsMax)
     }
 }
 

@@ -34,6 +34,11 @@ package struct Operation: Hashable, Sendable {
     }
 }
 
+extension Command {
+    /// No command has more operations, whatever a cluster's own limit is.
+    package static let operationsMax = 100_000
+}
+
 /// A client's write: operations that take effect together or not at all.
 package struct Command: Hashable, Sendable {
     package var requestID: RequestID
@@ -86,4 +91,20 @@ package enum CommandResult: Hashable, Sendable {
     case requestIDExpired
     /// Nothing changed: the command's `expiry` had passed.
     case expired
+    /// Nothing changed: the values that the command returns are too large (`Limits.answerBytesMax`). Like the next one, a
+    /// replica's answer to itself; clients and other nodes get a refusal.
+    case answerTooLarge
+    /// Nothing changed: another command with the same request id has written some of its keys.
+    case requestIDReused
+}
+
+extension CommandResult {
+    /// What clients and other nodes are told instead; nodes of earlier versions know of refusals alone.
+    package var refusal: Refusal? {
+        switch self {
+        case .answerTooLarge: .answerTooLarge
+        case .requestIDReused: .requestIDReused
+        case .applied, .conditionFailed, .requestIDExpired, .expired: nil
+        }
+    }
 }

@@ -85,12 +85,12 @@ extension Entry {
         case 2:
             payload = .seal(try Seal(from: &reader))
         case let tag where tag == 1 || tag == 3:
-            let count = try reader.readCount()
+            let count = try reader.readCount(of: Command.encodedSizeMin)
             guard count > 0, UInt64(count) <= UInt64(Int64.max) - stamp.rawValue else {
                 throw .invalid("an entry with an impossible number of commands")
             }
             var commands: [Command] = []
-            commands.reserveCapacity(count)
+            commands.reserveCapacity(min(count, ByteReader.reservedMax))
             for _ in 0..<count {
                 let expiry = tag == 3 ? try reader.readTimestamp() : .zero
                 var command = try Command(from: &reader)
@@ -107,16 +107,13 @@ extension Entry {
 extension Seal {
     func encode(into writer: inout ByteWriter) {
         writer.write(fixed: owner.rawValue)
-        writer.write(UInt64(successors.count))
-        for successor in successors { successor.encode(into: &writer) }
+        writer.write(all: successors)
     }
 
     init(from reader: inout ByteReader) throws(CodecError) {
         owner = NodeID(rawValue: try reader.readFixed())
-        let count = try reader.readCount()
-        guard count > 0 else { throw .invalid("a seal without successors") }
-        successors = []
-        for _ in 0..<count { successors.append(try TabletConfig(from: &reader)) }
+        successors = try reader.readAll()
+        guard !successors.isEmpty else { throw .invalid("a seal without successors") }
     }
 }
 
@@ -147,6 +144,8 @@ extension ByteReader {
 extension Ballot {
     /// Counters from outside are below this, so that counting on from them never overflows.
     static let counterMax: UInt64 = 1 << 62
+    /// The same for handoffs.
+    static let handoffMax: UInt32 = 1 << 31
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(counter)
@@ -160,6 +159,7 @@ extension Ballot {
         guard counter < Self.counterMax else { throw .invalid("a ballot counter out of range") }
         let node = NodeID(rawValue: try reader.readFixed())
         let handoff = try reader.readUInt32()
+        guard handoff < Self.handoffMax else { throw .invalid("a ballot's handoff out of range") }
         let owner = handoff > 0 ? NodeID(rawValue: try reader.readFixed()) : nil
         self.init(counter: counter, node: node, handoff: handoff, owner: owner)
     }

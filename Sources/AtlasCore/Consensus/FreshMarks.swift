@@ -47,21 +47,25 @@ package struct FreshMarks: Hashable, Sendable {
 
 extension FreshMarks {
     package func encode(into writer: inout ByteWriter) {
-        writer.write(UInt64(marks.count))
-        for mark in marks {
-            mark.ballot.encode(into: &writer)
-            writer.write(mark.slot.rawValue)
-        }
+        writer.write(all: marks)
     }
 
     package init(from reader: inout ByteReader) throws(CodecError) {
-        let count = try reader.readCount()
-        for _ in 0..<count {
-            let mark = FreshMark(ballot: try Ballot(from: &reader), slot: try reader.readSlot())
-            if let last = marks.last, last.ballot >= mark.ballot || last.slot >= mark.slot {
-                throw .invalid("fresh marks that do not ascend")
-            }
-            marks.append(mark)
+        marks = try reader.readAll()
+        for (last, mark) in zip(marks, marks.dropFirst()) where last.ballot >= mark.ballot || last.slot >= mark.slot {
+            throw .invalid("fresh marks that do not ascend")
         }
+    }
+}
+
+extension FreshMark {
+    func encode(into writer: inout ByteWriter) {
+        ballot.encode(into: &writer)
+        writer.write(slot.rawValue)
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        ballot = try Ballot(from: &reader)
+        slot = try reader.readSlot()
     }
 }

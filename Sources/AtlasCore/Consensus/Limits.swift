@@ -35,6 +35,12 @@ package struct Limits: Hashable, Sendable {
     package init() {}
 }
 
+extension Limits {
+    /// Bytes of values that one command may return, unless it is a single value: as many as the settings allow the largest
+    /// batch to write. No setting, for all replicas have to refuse the same commands.
+    package static let answerBytesMax = 64 << 20
+}
+
 /// How the nodes of a cluster deal with time and with moving owners. Durations are in nanoseconds.
 package struct ConsensusSettings: Hashable, Sendable {
     package var heartbeatInterval: UInt64 = 500 * Self.millisecond

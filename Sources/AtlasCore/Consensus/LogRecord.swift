@@ -132,12 +132,7 @@ package struct ConfigBody: Hashable, Sendable {
             writer.write(origin.sealed.epoch)
             writer.write(origin.slot.rawValue)
             origin.firstBallot.encode(into: &writer)
-            writer.write(UInt64(chain.count))
-            for link in chain {
-                writer.write(link.sealed.tablet.rawValue)
-                writer.write(link.sealed.epoch)
-                writer.write(link.slot.rawValue)
-            }
+            writer.write(all: chain)
         }
         return writer.bytes
     }
@@ -149,8 +144,7 @@ package struct ConfigBody: Hashable, Sendable {
         if reader.remaining > 0 {
             let link = try Link(from: &reader)
             origin = Origin(sealed: link.sealed, slot: link.slot, firstBallot: try Ballot(from: &reader))
-            let count = try reader.readCount()
-            for _ in 0..<count { chain.append(try Link(from: &reader)) }
+            chain = try reader.readAll()
         }
         try reader.expectEnd()
     }
@@ -178,7 +172,7 @@ package struct ClockBody: Hashable, Sendable {
         var reader = ByteReader(bytes)
         bound = try reader.readTimestamp()
         // Earlier versions granted no support.
-        supportDuration = reader.remaining > 0 ? try reader.readUInt64() : 0
+        supportDuration = reader.remaining > 0 ? try reader.readDuration() : 0
         try reader.expectEnd()
     }
 }
@@ -261,8 +255,13 @@ package struct EntriesBody: Hashable, Sendable {
 }
 
 extension ConfigBody.Link {
-    fileprivate init(from reader: inout ByteReader) throws(CodecError) {
-        sealed = TabletKey(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readEpoch())
+    func encode(into writer: inout ByteWriter) {
+        sealed.encode(into: &writer)
+        writer.write(slot.rawValue)
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        sealed = try TabletKey(from: &reader)
         slot = try reader.readSlot()
     }
 }

@@ -88,6 +88,7 @@ extension TabletReplica {
         context: inout StepContext
     ) {
         if case .applied(_, _, duplicate: true) = result { context.mark(.duplicateAnswered) }
+        if let refusal = result.refusal { return context.refuse(write.handle, refusal) }
         let receipt = Receipt(
             owner: proposal.ballot.owner,
             ownerRegion: config.voters.first { $0.node == proposal.ballot.owner }?.region ?? region,

@@ -2,7 +2,7 @@
 struct ApplyTurn<Store: KeyValueStore> {
     let store: Store
     let tier: ReadTier
-    let retryWindow: UInt64
+    let machine: StateMachine
     var filter: RequestFilter
     var state: TabletState
     var writes = WriteSet()
@@ -12,16 +12,25 @@ struct ApplyTurn<Store: KeyValueStore> {
     /// The newest records as this turn leaves them, `nil` for a deleted key, and where `writes` has them.
     private var newest: [Key: (record: Record?, change: Int)] = [:]
     /// What this turn answered to writes with a request id, for retries within the same turn.
-    private var answered: [RequestID: CommandResult] = [:]
+    private var answered: [RequestID: [Answer]] = [:]
 
-    init(store: Store, tier: ReadTier, retryWindow: UInt64, filter: RequestFilter, state: TabletState) {
+    private struct Answer {
+        let operations: [Operation]
+        /// The keys that it changed.
+        let keys: [Key]
+        let result: CommandResult
+    }
+
+    init(store: Store, tier: ReadTier, machine: StateMachine, filter: RequestFilter, state: TabletState) {
         self.store = store
         self.tier = tier
-        self.retryWindow = retryWindow
+        self.machine = machine
         self.filter = filter
         self.state = state
         hash = StateHash(seed: state.stateHash)
     }
+
+    private var retryWindow: UInt64 { machine.retryWindow }
 
     mutating func apply(_ entry: Entry) throws(StoreError) -> [CommandResult] {
         precondition(entry.slot == state.appliedSlot.next, "entries are applied in order, once")
@@ -67,7 +76,7 @@ struct ApplyTurn<Store: KeyValueStore> {
             guard id.isWithin(retryWindow, of: stamp) else { return .requestIDExpired }
             if !mutated(.retryAppliedTwice), let answer = try earlierAnswer(to: command, stamp: stamp) { return answer }
         }
-        var evaluation = Evaluation(stamp: stamp, now: stamp.milliseconds, requestID: id)
+        var evaluation = evaluation(of: id, at: stamp)
         let result = try evaluation.run(command, read: record)
         if case .applied = result {
             for (key, before, after) in evaluation.changes {
@@ -75,10 +84,21 @@ struct ApplyTurn<Store: KeyValueStore> {
             }
             if !id.isNone && !evaluation.changes.isEmpty {
                 filter.insert(id, now: stamp.milliseconds)
-                answered[id] = result
+                let keys = evaluation.changes.map(\.key)
+                let answer = Answer(operations: command.operations, keys: keys, result: result)
+                answered[id, default: []].append(answer)
             }
         }
         return result
+    }
+
+    private func evaluation(of id: RequestID, at stamp: Timestamp) -> Evaluation {
+        Evaluation(
+            stamp: stamp,
+            now: stamp.milliseconds,
+            requestID: id,
+            answerBytesMax: machine.answerBytesMax
+        )
     }
 
     private func record(of key: Key) throws(StoreError) -> Record? {
@@ -127,35 +147,69 @@ struct ApplyTurn<Store: KeyValueStore> {
 
 extension ApplyTurn {
     /// The answer that an earlier attempt of this command got, if one took effect. Its trace is on the keys that it
-    /// wrote: on the current version, or on one in the history, where it stays for the retry window.
+    /// wrote: on the current version, or on one in the history, where it stays for the retry window. Whether this turn
+    /// or an earlier one applied it, the command changes nothing where a key that it writes has the trace of its id.
     private func earlierAnswer(to command: Command, stamp: Timestamp) throws(StoreError) -> CommandResult? {
-        if let answer = answered[command.requestID] { return answer.asDuplicate }
+        for earlier in answered[command.requestID] ?? [] {
+            if earlier.operations == command.operations { return earlier.result.asDuplicate }
+            let keys = Set(earlier.keys)
+            if command.operations.contains(where: { $0.isWrite && keys.contains($0.key) }) { return .requestIDReused }
+        }
         guard filter.mayContain(command.requestID, now: stamp.milliseconds) else { return nil }
         let oldest = stamp.minus(milliseconds: retryWindow + retryWindow)
         for operation in command.operations where operation.isWrite {
-            if let version = try versionWritten(by: command.requestID, to: operation.key, since: oldest) {
-                return try reconstruct(command, version: version)
-            }
+            guard let trace = try trace(of: command.requestID, on: operation.key, since: oldest) else { continue }
+            let version = trace.record.version
+            guard try isWritten(command, at: version) else { return .requestIDReused }
+            return try reconstruct(command, version: version)
         }
         return nil
     }
 
-    /// Looks at the state before this turn: what this turn applied itself is in `answered`.
-    private func versionWritten(by id: RequestID, to key: Key, since oldest: Timestamp) throws(StoreError) -> Timestamp?
-    {
-        if let record = try store.record(of: key, tier: tier), record.requestID == id { return record.version }
-        for row in try store.history(of: key, since: oldest, tier: tier) where row.record.requestID == id {
-            return row.record.version
+    /// What a write left on a key, in the state before this turn: what this turn applied itself is in `answered`.
+    /// - Parameter version: of the write; `nil` is any.
+    private func trace(
+        of id: RequestID,
+        on key: Key,
+        since oldest: Timestamp,
+        at version: Timestamp? = nil
+    ) throws(StoreError) -> (record: Record, isDelete: Bool)? {
+        func isTrace(_ record: Record) -> Bool {
+            record.requestID == id && (version ?? record.version) == record.version
+        }
+        if let record = try store.record(of: key, tier: tier), isTrace(record) { return (record, false) }
+        for row in try store.history(of: key, since: oldest, tier: tier) where isTrace(row.record) {
+            return (row.record, row.isDelete)
         }
         return nil
+    }
+
+    /// Whether all that the command writes was written by its request id at a version. Of another command with the same
+    /// id that is not so, unless nothing tells them apart. See decision 033.
+    private func isWritten(_ command: Command, at version: Timestamp) throws(StoreError) -> Bool {
+        var last: [Key: Operation.Kind] = [:]
+        for operation in command.operations where operation.isWrite { last[operation.key] = operation.kind }
+        for (key, kind) in last {
+            let trace = try trace(of: command.requestID, on: key, since: version, at: version)
+            guard case .put(let value, let ttl) = kind else {
+                // A delete of nothing leaves no trace.
+                if let trace, !trace.isDelete { return false }
+                continue
+            }
+            let expiry = Record.expiry(after: ttl, from: version.milliseconds)
+            guard let trace, !trace.isDelete, trace.record.value == value, trace.record.expiry == expiry else {
+                return false
+            }
+        }
+        return true
     }
 
     /// Evaluates the command again over the state that it met the first time. Its conditions held then.
     private func reconstruct(_ command: Command, version: Timestamp) throws(StoreError) -> CommandResult {
         var unconditional = command
         for index in unconditional.operations.indices { unconditional.operations[index].condition = nil }
-        var evaluation = Evaluation(stamp: version, now: version.milliseconds, requestID: command.requestID)
-        let before = Timestamp(rawValue: version.rawValue - 1)
+        var evaluation = evaluation(of: command.requestID, at: version)
+        let before = Timestamp(rawValue: max(version.rawValue, 1) - 1)
         let result = try evaluation.run(unconditional) { key throws(StoreError) in
             do throws(StoreError) {
                 return try store.record(of: key, at: before, tier: tier)

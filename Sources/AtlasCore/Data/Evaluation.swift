@@ -5,6 +5,8 @@ struct Evaluation {
     /// Milliseconds since 1970.
     let now: UInt64
     let requestID: RequestID
+    /// Bytes of values that the results may hold, unless it is a single value.
+    let answerBytesMax: Int
     /// For each key that changes: the record before the command (expired or not) and after it, in the order of the
     /// first change.
     private(set) var changes: [(key: Key, before: Record?, after: Record?)] = []
@@ -13,10 +15,11 @@ struct Evaluation {
     private var isShort = true
     private static let shortCommand = 8
 
-    init(stamp: Timestamp, now: UInt64, requestID: RequestID) {
+    init(stamp: Timestamp, now: UInt64, requestID: RequestID, answerBytesMax: Int) {
         self.stamp = stamp
         self.now = now
         self.requestID = requestID
+        self.answerBytesMax = answerBytesMax
     }
 
     mutating func run(
@@ -25,6 +28,7 @@ struct Evaluation {
     ) throws(StoreError) -> CommandResult {
         var results: [OperationResult] = []
         results.reserveCapacity(command.operations.count)
+        var valueBytes = 0
         isShort = command.operations.count <= Self.shortCommand
         for (index, operation) in command.operations.enumerated() {
             let changed = isShort ? changes.firstIndex { $0.key == operation.key } : places[operation.key]
@@ -35,8 +39,15 @@ struct Evaluation {
                 let current = if let changed { alive(changes[changed].before) } else { live }
                 return .conditionFailed(index: index, current: operation.result(before: current))
             }
+            let result = operation.result(before: live)
+            if let size = result.value?.count, size > 0 {
+                guard valueBytes == 0 || size <= answerBytesMax - valueBytes else {
+                    return .answerTooLarge
+                }
+                valueBytes += size
+            }
             change(operation, stored: stored, live: live, changed: changed)
-            results.append(operation.result(before: live))
+            results.append(result)
         }
         return .applied(version: stamp, results: results, duplicate: false)
     }
@@ -50,8 +61,7 @@ struct Evaluation {
         case .get:
             break
         case .put(let value, let ttl):
-            let (sum, overflow) = now.addingReportingOverflow(ttl)
-            let expiry = ttl == 0 ? 0 : (overflow ? .max : sum)
+            let expiry = Record.expiry(after: ttl, from: now)
             let record = Record(version: stamp, expiry: expiry, requestID: requestID, value: value)
             set(operation.key, stored: stored, to: record, changed: changed)
         case .delete:

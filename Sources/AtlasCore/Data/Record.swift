@@ -15,6 +15,13 @@ package struct Record: Hashable, Sendable {
         self.value = value
     }
 
+    /// When a value that is written at a time has expired; all in milliseconds.
+    /// - Parameter ttl: 0 is never.
+    static func expiry(after ttl: UInt64, from now: UInt64) -> UInt64 {
+        let (sum, overflow) = now.addingReportingOverflow(ttl)
+        return ttl == 0 ? 0 : overflow ? .max : sum
+    }
+
     /// Whether the record counts as absent at a time (milliseconds since 1970).
     package func isExpired(at milliseconds: UInt64) -> Bool {
         expiry != 0 && expiry <= milliseconds

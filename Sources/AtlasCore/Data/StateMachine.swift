@@ -3,9 +3,12 @@
 package struct StateMachine: Sendable {
     /// How long a request id is recognised, in milliseconds; the store keeps superseded records at least as long.
     package let retryWindow: UInt64
+    /// Bytes of values that a command may return, unless it is a single value; the same on all replicas.
+    let answerBytesMax: Int
 
-    package init(retryWindowMilliseconds: UInt64) {
+    package init(retryWindowMilliseconds: UInt64, answerBytesMax: Int = Limits.answerBytesMax) {
         retryWindow = retryWindowMilliseconds
+        self.answerBytesMax = answerBytesMax
     }
 
     /// What a run of entries does.
@@ -27,7 +30,7 @@ package struct StateMachine: Sendable {
         filter: inout RequestFilter,
         tier: ReadTier
     ) throws(StoreError) -> Outcome {
-        var turn = ApplyTurn(store: store, tier: tier, retryWindow: retryWindow, filter: filter, state: state)
+        var turn = ApplyTurn(store: store, tier: tier, machine: self, filter: filter, state: state)
         // The turn owns the filter while it runs: two owners would copy it.
         filter = RequestFilter.empty
         defer { filter = turn.filter }
@@ -41,14 +44,17 @@ package struct StateMachine: Sendable {
     }
 
     /// Evaluates a command that writes nothing, on any state that can be read.
-    /// - Parameter now: milliseconds since 1970.
+    /// - Parameters:
+    ///   - now: milliseconds since 1970.
+    ///   - answerBytesMax: bytes of values that the answer may have, unless it is a single value.
     package static func evaluate(
         _ command: Command,
         now: UInt64,
+        answerBytesMax: Int = Limits.answerBytesMax,
         read: (Key) throws(StoreError) -> Record?
     ) throws(StoreError) -> CommandResult {
         precondition(!command.operations.contains(where: \.isWrite), "writes go through the log")
-        var evaluation = Evaluation(stamp: .zero, now: now, requestID: .none)
+        var evaluation = Evaluation(stamp: .zero, now: now, requestID: .none, answerBytesMax: answerBytesMax)
         return try evaluation.run(command, read: read)
     }
 }

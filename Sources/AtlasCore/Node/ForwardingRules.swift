@@ -55,6 +55,9 @@ extension CommandResult {
             command.operations.indices.contains(index) && command.operations[index].condition != nil
         case .requestIDExpired, .expired:
             true
+        case .requestIDReused, .answerTooLarge:
+            // Said as a refusal.
+            false
         }
     }
 }

@@ -311,6 +311,7 @@ extension NodeCore {
     /// The store has been read for a request with a query.
     mutating func finishRead(_ handle: RequestHandle, _ point: ReadPoint, _ result: Result<ReadResult, Refusal>) {
         switch result {
+        case .success(.got(let result)) where result.refusal != nil: context.refuse(handle, result.refusal!)
         case .success(let result): context.answer(handle, .read(result, point.receipt))
         case .failure(let refusal): context.refuse(handle, refusal)
         }

@@ -262,6 +262,15 @@ package enum Refusal: Error, Hashable, Sendable {
     case busy(String)
     /// The node that should have read could not.
     case failed(String)
+
+    // Reasons in the form that nodes of all versions understand.
+
+    package static let answerTooLarge = Refusal.invalid(
+        "the values that the batch returns are too large for one answer; nothing was changed"
+    )
+    package static let requestIDReused = Refusal.invalid(
+        "the request id is that of another write, which has taken effect; nothing was changed by this one"
+    )
 }
 
 /// At which state a read is served.

@@ -91,12 +91,7 @@ extension TabletConfig {
         writer.write(tablet.rawValue)
         writer.write(epoch)
         range.encode(into: &writer)
-        writer.write(UInt64(voters.count))
-        for voter in voters {
-            writer.write(fixed: voter.node.rawValue)
-            writer.write(fixed: voter.incarnation)
-            writer.write(voter.region)
-        }
+        writer.write(all: voters)
         writer.write(UInt64(regionFailures))
         // The threshold is at most 1000; what is above it says whether the region of a pin follows.
         writer.write(UInt64(localThresholdPermille) + (pinnedRegion == nil ? 0 : Self.pinFlag))
@@ -115,21 +110,14 @@ extension TabletConfig {
         let tablet = TabletID(rawValue: try reader.readUInt64())
         let epoch = try reader.readEpoch()
         let range = try KeyRange(from: &reader)
-        let count = try reader.readCount()
-        var voters: [Voter] = []
-        for _ in 0..<count {
-            let node = NodeID(rawValue: try reader.readFixed())
-            let incarnation = try reader.readFixed()
-            let region = try reader.readRegion()
-            voters.append(Voter(node: node, incarnation: incarnation, region: region))
-        }
+        let voters: [Voter] = try reader.readAll(max: VoteSet.votersMax)
         let regionFailures = Int(try reader.readUInt32())
         let flagged = UInt64(try reader.readUInt32())
         let threshold = Int(flagged % Self.pinFlag)
         guard flagged < 2 * Self.pinFlag else { throw .invalid("a tablet config with unknown flags") }
         let pinnedRegion = flagged >= Self.pinFlag ? try reader.readRegion() : nil
         let nodes = voters.map(\.node)
-        guard (1...VoteSet.votersMax).contains(count), zip(nodes, nodes.dropFirst()).allSatisfy({ $0 < $1 }),
+        guard !voters.isEmpty, zip(nodes, nodes.dropFirst()).allSatisfy({ $0 < $1 }),
             regionFailures < Set(voters.map(\.region)).count, threshold <= 1000
         else { throw .invalid("a tablet config with impossible voters") }
         self.init(

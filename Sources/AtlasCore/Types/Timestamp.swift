@@ -57,4 +57,12 @@ package struct Instant: Hashable, Sendable {
         self.monotonic = monotonic
         self.wall = wall
     }
+
+    /// What a wall clock shows, in milliseconds since 1970 that a stamp can hold: 1970 for what is before, 2248 for
+    /// what is beyond.
+    package static func wall(seconds: Int, nanoseconds: Int) -> UInt64 {
+        guard seconds >= 0 else { return 0 }
+        guard seconds < Int(Timestamp.millisecondsMax / 1_000) else { return Timestamp.millisecondsMax }
+        return UInt64(seconds) * 1_000 + UInt64(nanoseconds) / 1_000_000
+    }
 }

@@ -1,3 +1,5 @@
+internal import AtlasCore
+
 /// `atlas.BatchRequest`.
 package struct WireBatchRequest: Hashable, Sendable {
     package var operations: [WireOperation] = []
@@ -12,7 +14,10 @@ extension WireBatchRequest: WireMessage {
     mutating func merge(_ input: RawSpan, _ reader: inout ProtoReader) throws(WireError) {
         while let tag = try reader.tag(in: input) {
             switch (tag.field, tag.kind) {
-            case (1, .lengthDelimited): operations.append(try reader.element(in: input))
+            case (1, .lengthDelimited):
+                // An empty operation takes two bytes here and many times as many in memory.
+                guard operations.count < Command.operationsMax else { throw .tooManyOperations }
+                operations.append(try reader.element(in: input))
             case (12, .varint): writeLevel = try reader.enumeration(in: input)
             case (13, .lengthDelimited): requestID = try reader.requestID(in: input)
             case (15, .varint): wantReceipt = try reader.bool(in: input)

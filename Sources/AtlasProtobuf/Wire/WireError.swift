@@ -1,3 +1,5 @@
+internal import AtlasCore
+
 /// Why bytes are not a protobuf message. Whoever sent them is at fault; nothing of the message may be used.
 package enum WireError: Error, Hashable, Sendable {
     /// A field ends beyond the end of its message.
@@ -12,6 +14,8 @@ package enum WireError: Error, Hashable, Sendable {
     case nestingTooDeep
     /// A `string` field that is not UTF-8.
     case stringInvalid
+    /// A batch of more operations than any server takes.
+    case tooManyOperations
     /// An `atlas.ErrorDetail` that cannot be read.
     case errorDetailInvalid
 }
@@ -25,6 +29,7 @@ extension WireError: CustomStringConvertible {
         case .groupMismatched: "a group ends that was not begun"
         case .nestingTooDeep: "messages are nested more than \(ProtoReader.depthMax) deep"
         case .stringInvalid: "a string is not UTF-8"
+        case .tooManyOperations: "a batch has more than \(Command.operationsMax) operations"
         case .errorDetailInvalid: "an error detail cannot be read"
         }
     }

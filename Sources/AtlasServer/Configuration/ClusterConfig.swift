@@ -83,6 +83,16 @@ package struct RequestLimits: Hashable, Sendable {
 
     package init() {}
 
+    /// The largest that can be set.
+    static let largest: RequestLimits = {
+        var limits = RequestLimits()
+        limits.maxKeySize = 64 << 10
+        limits.maxValueSize = 64 << 20
+        limits.maxBatchOperations = Command.operationsMax
+        limits.maxBatchSize = 64 << 20
+        return limits
+    }()
+
     /// No request within the limits is larger, as a message or as an entry of the log: the largest batch, or a put whose
     /// condition has a value of its own.
     package var requestBytesMax: Int {

@@ -67,18 +67,28 @@ extension Setting {
     ]
 
     private static let limits: [Setting] = [
-        Setting("limits.max_key_size", \.cluster.limits.maxKeySize, .size(1...65536), "The longest key."),
-        Setting("limits.max_value_size", \.cluster.limits.maxValueSize, .size(1...(64 << 20)), "The longest value."),
+        Setting(
+            "limits.max_key_size",
+            \.cluster.limits.maxKeySize,
+            .size(1...RequestLimits.largest.maxKeySize),
+            "The longest key."
+        ),
+        Setting(
+            "limits.max_value_size",
+            \.cluster.limits.maxValueSize,
+            .size(1...RequestLimits.largest.maxValueSize),
+            "The longest value."
+        ),
         Setting(
             "limits.max_batch_operations",
             \.cluster.limits.maxBatchOperations,
-            .count(1...100_000),
+            .count(1...RequestLimits.largest.maxBatchOperations),
             "The most operations of one batch."
         ),
         Setting(
             "limits.max_batch_size",
             \.cluster.limits.maxBatchSize,
-            .size(1...(64 << 20)),
+            .size(1...RequestLimits.largest.maxBatchSize),
             "The most bytes of keys and values of one batch, those of conditions included."
         ),
     ]

@@ -30,6 +30,14 @@ extension Limits {
     }
 }
 
+extension AtlasConfiguration {
+    /// Bytes of values that a read may return, unless it is a single value: no more than a node can send. A node that is
+    /// alone may be embedded, and sends nothing.
+    var answerBytesMax: Int {
+        cluster.nodes.count > 1 ? min(node.transport.maxSendMsgSize, Limits.answerBytesMax) : Limits.answerBytesMax
+    }
+}
+
 extension Duration {
     fileprivate var wholeNanoseconds: UInt64 {
         wholeMilliseconds * ConsensusSettings.millisecond

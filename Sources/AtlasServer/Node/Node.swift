@@ -109,6 +109,7 @@ package final class Node: Sendable {
                 pool: pool,
                 loop: loop,
                 snapshotRate: config.node.transport.snapshotRate,
+                answerBytesMax: config.answerBytesMax,
                 logger: logger,
                 onFailure: onFailure
             )

@@ -85,13 +85,15 @@ extension Shard {
     private func read(_ handle: RequestHandle, _ point: ReadPoint) {
         guard point.query != nil else { return answer(handle, .readAt(point)) }
         do throws(StoreError) {
-            followUps.append(.readFinished(handle, point, .success(try store.answer(point, tier: .memory))))
+            followUps.append(
+                .readFinished(handle, point, .success(try store.answer(point, bytesMax: answerBytesMax, tier: .memory)))
+            )
         } catch .notInMemory {
             let snapshot = store.snapshot()
             pool.submit { [self] _ in
                 let result: Result<ReadResult, Refusal>
                 do throws(StoreError) {
-                    result = .success(try snapshot.answer(point, tier: .disk))
+                    result = .success(try snapshot.answer(point, bytesMax: answerBytesMax, tier: .disk))
                 } catch {
                     result = .failure(Refusal(error))
                 }
@@ -144,10 +146,10 @@ extension Shard {
 
 extension RocksDBStore {
     /// What a read asks for, from the newest state.
-    fileprivate func answer(_ point: ReadPoint, tier: ReadTier) throws(StoreError) -> ReadResult {
+    fileprivate func answer(_ point: ReadPoint, bytesMax: Int, tier: ReadTier) throws(StoreError) -> ReadResult {
         // One key needs no frozen view.
         guard case .get(let command) = point.query, command.operations.count == 1 else {
-            return try snapshot().answer(point, tier: tier)
+            return try snapshot().answer(point, bytesMax: bytesMax, tier: tier)
         }
         return .got(
             try StateMachine.evaluate(command, now: point.milliseconds) { key throws(StoreError) in
@@ -159,11 +161,15 @@ extension RocksDBStore {
 }
 
 extension RocksDBSnapshot {
-    fileprivate func answer(_ point: ReadPoint, tier: ReadTier) throws(StoreError) -> ReadResult {
+    fileprivate func answer(_ point: ReadPoint, bytesMax: Int, tier: ReadTier) throws(StoreError) -> ReadResult {
         switch point.query {
         case .get(let command):
             return .got(
-                try StateMachine.evaluate(command, now: point.milliseconds) { key throws(StoreError) in
+                try StateMachine.evaluate(
+                    command,
+                    now: point.milliseconds,
+                    answerBytesMax: bytesMax
+                ) { key throws(StoreError) in
                     try record(of: key, at: point.version, tier: tier)
                 }
             )
@@ -175,8 +181,9 @@ extension RocksDBSnapshot {
                     keysOnly: scan.keysOnly,
                     at: point.version,
                     now: point.milliseconds,
-                    limit: scan.limit,
-                    bytesMax: scan.bytesMax,
+                    // What another node asks for is no reason to hold more than a page.
+                    limit: min(scan.limit, ScanTask.pageItemsMax),
+                    bytesMax: min(scan.bytesMax, ScanTask.askedPageBytesMax),
                     tier: tier
                 )
             )

@@ -55,6 +55,8 @@ final class Shard: @unchecked Sendable {
     var outgoing: [(receiver: NodeID, message: PeerMessage)] = []
     /// Messages that wait for their log token.
     var held: [(token: LogToken, receiver: NodeID, message: PeerMessage)] = []
+    /// Bytes of values that a read may return, unless it is a single value.
+    let answerBytesMax: Int
     /// Tablets that have left, whose rows wait for a log token.
     var leaving: [(token: LogToken, config: TabletConfig)] = []
     private var pending = PendingRequests()
@@ -87,6 +89,7 @@ final class Shard: @unchecked Sendable {
         pool: NIOThreadPool,
         loop: any EventLoop,
         snapshotRate: Int,
+        answerBytesMax: Int,
         logger: Logger,
         onFailure: @escaping @Sendable (String) -> Void
     ) {
@@ -103,6 +106,7 @@ final class Shard: @unchecked Sendable {
             loop: loop,
             bytesPerSecond: snapshotRate
         )
+        self.answerBytesMax = answerBytesMax
         self.loop = loop
         self.logger = logger
         self.onFailure = onFailure

@@ -10,18 +10,20 @@ package enum SystemClock {
 
     /// Nanoseconds; differences alone mean something.
     package static func monotonic() -> UInt64 {
-        read(CLOCK_BOOTTIME)
+        let time = read(CLOCK_BOOTTIME)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
     /// Milliseconds since 1970.
     package static func wall() -> UInt64 {
-        read(CLOCK_REALTIME) / 1_000_000
+        let time = read(CLOCK_REALTIME)
+        return Instant.wall(seconds: time.tv_sec, nanoseconds: time.tv_nsec)
     }
 
-    private static func read(_ clock: clockid_t) -> UInt64 {
+    private static func read(_ clock: clockid_t) -> timespec {
         var time = timespec()
         let result = clock_gettime(clock, &time)
         precondition(result == 0, "the clock exists")
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+        return time
     }
 }

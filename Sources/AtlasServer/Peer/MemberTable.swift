@@ -55,13 +55,14 @@ struct MemberTable: Hashable, Sendable {
         set(Entry(member: known.member, generation: max(now, known.generation + 1), isRemoved: true))
     }
 
-    /// - Returns: whether the entry is later than the one before. Of two of the same time one counts, whoever compares them.
+    /// - Returns: whether the entry is later than the one before, and kept. Of two of the same time one counts, whoever
+    ///   compares them.
     @discardableResult
     private mutating func set(_ entry: Entry) -> Bool {
         let index = entries.lowerBound { $0.member.name < entry.member.name }
         guard index < entries.count, entries[index].member.name == entry.member.name else {
             entries.insert(entry, at: index)
-            return true
+            return entries.count <= Self.entriesMax || dropOne() != entry
         }
         guard entries[index].rank < entry.rank else { return false }
         entries[index] = entry
@@ -69,7 +70,20 @@ struct MemberTable: Hashable, Sendable {
     }
 }
 
+extension MemberTable {
+    /// Forgets a node that has left, the one of the longest ago: whoever merges the same entries keeps the same.
+    private mutating func dropOne() -> Entry {
+        let index = entries.indices.min { entries[$0].age < entries[$1].age }!
+        return entries.remove(at: index)
+    }
+}
+
 extension MemberTable.Entry {
+    /// What goes first is the least.
+    fileprivate var age: (isMember: Int, generation: UInt64, name: String) {
+        (isRemoved ? 0 : 1, generation, member.name)
+    }
+
     fileprivate struct Rank: Comparable {
         var generation: UInt64
         var isRemoved: Int
@@ -90,7 +104,12 @@ extension MemberTable.Entry {
 }
 
 extension MemberTable {
+    /// Entries of a table. Beyond that the nodes that left longest ago are forgotten.
     static let entriesMax = 4_096
+    /// No entry takes fewer bytes.
+    private static let entrySizeMin = 5
+    /// Generations from outside are at most this, so that counting on from them never overflows.
+    static let generationMax: UInt64 = 1 << 62
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 64 * entries.count)
@@ -107,13 +126,13 @@ extension MemberTable {
 
     init(decoding bytes: [UInt8]) throws(CodecError) {
         var reader = ByteReader(bytes)
-        let count = try reader.readCount()
-        guard count <= Self.entriesMax else { throw .invalid("a table of too many nodes") }
+        let count = try reader.readCount(of: Self.entrySizeMin, max: Self.entriesMax)
         for _ in 0..<count {
             let name = try reader.readText()
             guard let address = HostPort(try reader.readText()) else { throw .invalid("an address") }
             let region = try reader.readRegion()
             let generation = try reader.readUInt64()
+            guard generation <= Self.generationMax else { throw .invalid("a generation out of range") }
             let isRemoved = try reader.readBool()
             let member = ClusterMember(name: name, address: address, region: region)
             set(Entry(member: member, generation: generation, isRemoved: isRemoved))

@@ -15,8 +15,16 @@ enum PeerFrames {
 
     /// Bytes of messages in one frame.
     static let frameBytesMax = 256 << 10
-    /// Bytes of a message that is put together from parts.
-    static let messageBytesMax = 512 << 20
+    /// Bytes of a message that is put together from parts. The largest are entries with one command, which is within the
+    /// largest limits that can be set; a reply has `Limits.answerBytesMax` of values.
+    static let messageBytesMax = RequestLimits.largest.requestBytesMax + (1 << 20)
+    /// The same of a part of a snapshot, which has all versions of a key.
+    static let snapshotBytesMax = 512 << 20
+
+    /// The bound of a message that begins like this.
+    static func bytesMax(of message: ByteBuffer) -> Int {
+        PeerMessage.isSnapshotPart(message.readableBytesView.prefix(2)) ? snapshotBytesMax : messageBytesMax
+    }
 
     /// Takes the next frame off a queue of messages.
     static func next(of queue: inout CircularBuffer<ByteBuffer>, splitAt offset: inout Int) -> RPCMessage {
@@ -79,7 +87,8 @@ struct PeerFrameReader {
             }
             return packets
         case .part, .lastPart:
-            guard parts.readableBytes + frame.readableBytes <= PeerFrames.messageBytesMax else {
+            let bytesMax = PeerFrames.bytesMax(of: parts.readableBytes > 0 ? parts : frame)
+            guard parts.readableBytes + frame.readableBytes <= bytesMax else {
                 throw .invalid("a message that is too large")
             }
             parts.writeBuffer(&frame)

@@ -8,10 +8,12 @@ internal import NIOCore
 ///
 /// `@unchecked Sendable`: confined to the event loop.
 final class PeerLink: @unchecked Sendable {
-    /// What a link is for. Snapshots have connections of their own, so that they never stand in front of anything else.
+    /// What a link is for. Snapshots and large replies have connections of their own, so that they never stand in front of
+    /// anything else.
     enum Lane: Int, CaseIterable {
         case consensus
         case bulk
+        case replies
     }
 
     private enum State {

@@ -85,8 +85,7 @@ extension ByteWriter {
 
 extension ByteReader {
     fileprivate mutating func readNodes() throws(CodecError) -> [NodeID] {
-        let count = try readCount()
-        guard count <= MemberTable.entriesMax else { throw .invalid("a message to too many nodes") }
+        let count = try readCount(of: 8, max: MemberTable.entriesMax)
         var nodes: [NodeID] = []
         for _ in 0..<count { nodes.append(NodeID(rawValue: try readFixed())) }
         return nodes

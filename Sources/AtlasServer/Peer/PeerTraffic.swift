@@ -29,6 +29,7 @@ final class PeerCounters: Sendable {
     private let heard = Atomic<UInt64>(0)
     private let queued = Atomic<Int>(0)
     private let queuedInBulk = Atomic<Int>(0)
+    private let queuedReplies = Atomic<Int>(0)
 
     var sentMessages: UInt64 { sentMessagesCount.load(ordering: .relaxed) }
     var sentBytes: UInt64 { sentBytesCount.load(ordering: .relaxed) }
@@ -43,7 +44,10 @@ final class PeerCounters: Sendable {
     /// How often a link of this node to the other was set up.
     var connections: UInt64 { connectionsCount.load(ordering: .relaxed) }
     /// What waits to be sent now.
-    var queuedBytes: Int { queued.load(ordering: .relaxed) + queuedInBulk.load(ordering: .relaxed) }
+    var queuedBytes: Int {
+        queued.load(ordering: .relaxed) + queuedInBulk.load(ordering: .relaxed)
+            + queuedReplies.load(ordering: .relaxed)
+    }
 
     func noteSent(_ lane: PeerLink.Lane, messages: Int, bytes: Int) {
         sentMessagesCount.add(UInt64(messages), ordering: .relaxed)
@@ -70,6 +74,7 @@ final class PeerCounters: Sendable {
         switch lane {
         case .consensus: queued.store(bytes, ordering: .relaxed)
         case .bulk: queuedInBulk.store(bytes, ordering: .relaxed)
+        case .replies: queuedReplies.store(bytes, ordering: .relaxed)
         }
     }
 }

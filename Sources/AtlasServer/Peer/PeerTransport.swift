@@ -161,11 +161,12 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
             if index > 0, messages[index - 1].message.repeats(message) {
                 outgoing[outgoing.count - 1].receivers.append(receiver)
             } else {
+                let bytes = ByteBuffer(bytes: message.encoded())
                 outgoing.append(
                     Outgoing(
                         receivers: [receiver],
-                        lane: message.lane,
-                        bytes: ByteBuffer(bytes: message.encoded()),
+                        lane: message.lane(bytes: bytes.readableBytes),
+                        bytes: bytes,
                         mayWait: message.mayWait,
                         versionMin: message.versionMin
                     )
@@ -287,8 +288,13 @@ extension PeerMessage {
         if case .tablet(let envelope) = self, case .check = envelope.message { Self.versionOfChecks } else { 1 }
     }
 
-    fileprivate var lane: PeerLink.Lane {
-        if case .snapshotPart = self { .bulk } else { .consensus }
+    /// What it goes on, as so many bytes. A reply that takes several frames is not to keep heartbeats waiting.
+    func lane(bytes: Int) -> PeerLink.Lane {
+        switch self {
+        case .snapshotPart: .bulk
+        case .response where bytes > PeerFrames.frameBytesMax: .replies
+        default: .consensus
+        }
     }
 
     /// Whether it is of use only together with what comes next: a commit that nobody is to answer. The write that it is about has

@@ -81,7 +81,7 @@ extension EmbeddedService {
                     try snapshot.record(of: key, at: nil, tier: tier)
                 }
             }
-            if !permit.isGone { return WireBatchResponse(command, result, receipt: nil) }
+            if !permit.isGone { return WireBatchResponse(command, try result.told(by: node).get(), receipt: nil) }
         }
         let question = way.question ?? RequestTranslation.Read().request(range, arrival, .get(command))
         let (result, receipt) = try await ask(question)

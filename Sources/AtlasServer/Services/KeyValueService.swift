@@ -306,13 +306,18 @@ extension KeyValueService {
                 ask(question)
             case .permitted(let permit):
                 let snapshot = node.store.snapshot()
+                let bytesMax = min(answerBytesMax, Limits.answerBytesMax)
                 node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
-                    try StateMachine.evaluate(command, now: SystemClock.wall()) { key throws(StoreError) in
+                    try StateMachine.evaluate(
+                        command,
+                        now: SystemClock.wall(),
+                        answerBytesMax: bytesMax
+                    ) { key throws(StoreError) in
                         try snapshot.record(of: key, at: nil, tier: tier)
                     }
-                } then: { result in
+                } then: { [node] result in
                     if permit.isGone { return ask(read.request(range, arrival, .get(command))) }
-                    finish(result.map { ($0, nil) })
+                    finish(result.flatMap { $0.told(by: node) }.map { ($0, nil) })
                 }
             }
         } catch {

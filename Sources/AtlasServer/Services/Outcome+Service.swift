@@ -84,7 +84,7 @@ extension Outcome {
         switch self {
         case .written(.requestIDExpired, _): .failure(.requestIDExpired)
         case .written(.expired, _): .failure(.deadlineExceeded)
-        case .written(let result, let receipt): .success((result, receipt))
+        case .written(let result, let receipt): result.told(by: node).map { ($0, receipt) }
         case .refused(let refusal): .failure(ServiceError(refusal, members: node.members))
         case .outcomeUnknown(let missing): .failure(ServiceError(outcomeUnknown: missing, members: node.members))
         case .expired(let missing): .failure(ServiceError(writeExpired: missing, members: node.members))
@@ -102,5 +102,12 @@ extension Outcome {
         case .unavailable(let reason): .failure(ServiceError(reason))
         case .outcomeUnknown, .readAt, .written, .sealed, .moved: preconditionFailure("a read is answered like a read")
         }
+    }
+}
+
+extension CommandResult {
+    /// As a caller gets it, who is told of some results as errors.
+    func told(by node: Node) -> ServiceResult<CommandResult> {
+        refusal.map { .failure(ServiceError($0, members: node.members)) } ?? .success(self)
     }
 }

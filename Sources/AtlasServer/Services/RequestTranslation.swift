@@ -10,6 +10,8 @@ struct RequestTranslation: Sendable {
     let readStrategy: ReadStrategy
     /// The longest time to live, in milliseconds: a thousand years.
     static let ttlMax: UInt64 = 1_000 * 366 * 86_400_000
+    /// The longest staleness that can be told from a longer one, in milliseconds: 64 bits of nanoseconds, 584 years.
+    static let stalenessMax = UInt64.max / ConsensusSettings.millisecond
 
     init(config: AtlasConfiguration) {
         limits = config.cluster.limits
@@ -129,7 +131,8 @@ struct RequestTranslation: Sendable {
             version: atVersion == 0 ? nil : Timestamp(rawValue: UInt64(atVersion)),
             minVersion: Timestamp(rawValue: UInt64(minVersion)),
             consistency: isConsistent ? .consistent : asked,
-            stalenessMax: maxStaleness == 0 ? nil : min(maxStaleness, Self.ttlMax) * ConsensusSettings.millisecond
+            stalenessMax: maxStaleness == 0
+                ? nil : min(maxStaleness, Self.stalenessMax) * ConsensusSettings.millisecond
         )
     }
 

@@ -16,7 +16,7 @@ extension WirePutResponse {
             (code, error) = operation.failure(current)
             currentVersion = Int64(current.version.rawValue)
             previous = WirePrevious(current)
-        case .requestIDExpired, .expired:
+        case .requestIDExpired, .expired, .requestIDReused, .answerTooLarge:
             preconditionFailure("answered as an error")
         }
     }
@@ -36,7 +36,7 @@ extension WireDeleteResponse {
             (code, error) = operation.failure(current)
             currentVersion = Int64(current.version.rawValue)
             previous = WirePrevious(current)
-        case .requestIDExpired, .expired:
+        case .requestIDExpired, .expired, .requestIDReused, .answerTooLarge:
             preconditionFailure("answered as an error")
         }
     }
@@ -58,7 +58,7 @@ extension WireBatchResponse {
                     ? WireOperationResult(failed: command.operations[index], current)
                     : WireOperationResult(notAppliedBecauseOf: index)
             }
-        case .requestIDExpired, .expired:
+        case .requestIDExpired, .expired, .requestIDReused, .answerTooLarge:
             preconditionFailure("answered as an error")
         }
     }

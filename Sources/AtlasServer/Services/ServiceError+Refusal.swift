@@ -41,6 +41,8 @@ extension ServiceError {
                 silent.name(in: &$0)
                 $0.retryAfterMs = 100
             }
+        case .invalid(let why) where refusal == .answerTooLarge:
+            self.init(.resourceExhausted, .messageTooLarge, why)
         case .invalid(let why):
             self.init(.invalidArgument, .invalidArgument, why)
         case .busy(let why):

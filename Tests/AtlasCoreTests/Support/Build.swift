@@ -61,8 +61,8 @@ extension Random {
         (0..<below(count + 1)).map { _ in UInt8.random(in: 0...255, using: &self) }
     }
 
-    /// A number whose size varies as much as its value.
+    /// A number whose size varies as much as its value, often at the end of a width.
     mutating func number() -> UInt64 {
-        next() >> UInt64(below(64))
+        chance(20) ? (1 << UInt64(below(65))) &+ UInt64(below(3)) &- 1 : next() >> UInt64(below(64))
     }
 }

@@ -12,7 +12,7 @@ struct Generator {
         let node = NodeID(rawValue: random.next())
         let counter = min(random.number(), (1 << 62) - 1)
         guard random.chance(30) else { return Ballot(counter: counter, node: node) }
-        let handoff = UInt32.random(in: 1...UInt32.max, using: &random)
+        let handoff = UInt32.random(in: 1..<1 << 31, using: &random)
         return Ballot(counter: counter, node: node, handoff: handoff, owner: NodeID(rawValue: random.next()))
     }
 

@@ -5,7 +5,7 @@ struct NaiveStateMachine {
     let window: UInt64
     /// All records that a key ever had, oldest first; `nil` is a delete.
     private(set) var versions: [Key: [(version: Timestamp, record: Record?)]] = [:]
-    private var answers: [RequestID: CommandResult] = [:]
+    private var answers: [RequestID: [(command: Command, keys: Set<Key>, result: CommandResult)]] = [:]
 
     init(window: UInt64) {
         self.window = window
@@ -21,7 +21,12 @@ struct NaiveStateMachine {
             let age = Int64(stamp.milliseconds) - Int64(id.milliseconds)
             let skew = Int64(window / 6)
             if age < -skew || age > Int64(window) - skew { return .requestIDExpired }
-            if case .applied(let version, let results, _) = answers[id] {
+            for earlier in answers[id] ?? [] {
+                let writes = command.operations.filter(\.isWrite).map(\.key)
+                guard !earlier.keys.isDisjoint(with: writes) else { continue }
+                guard earlier.command == command, case .applied(let version, let results, _) = earlier.result else {
+                    return .requestIDReused
+                }
                 return .applied(version: version, results: results, duplicate: true)
             }
         }
@@ -66,7 +71,7 @@ struct NaiveStateMachine {
         }
         for (key, record) in changed { versions[key, default: []].append((stamp, record)) }
         let answer = CommandResult.applied(version: stamp, results: results, duplicate: false)
-        if !id.isNone && !changed.isEmpty { answers[id] = answer }
+        if !id.isNone && !changed.isEmpty { answers[id, default: []].append((command, Set(changed.keys), answer)) }
         return answer
     }
 

@@ -398,10 +398,12 @@ struct PeerGenerator {
     }
 
     private mutating func commandResult() -> CommandResult {
-        switch random.below(4) {
+        switch random.below(6) {
         case 0: .applied(version: anyStamp(), results: several { $0.operationResult() }, duplicate: bool())
         case 1: .conditionFailed(index: random.below(1 << 31), current: operationResult())
         case 2: .requestIDExpired
+        case 3: .requestIDReused
+        case 4: .answerTooLarge
         default: .expired
         }
     }

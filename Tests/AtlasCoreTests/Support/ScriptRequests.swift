@@ -203,6 +203,8 @@ extension Notation {
         case .conditionFailed(let index, let current): return "condition \(index) failed at \(text(current.version))"
         case .requestIDExpired: return "request id expired"
         case .expired: return "expired"
+        case .requestIDReused: return "request id reused"
+        case .answerTooLarge: return "answer too large"
         }
     }
 

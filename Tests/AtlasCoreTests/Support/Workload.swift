@@ -36,6 +36,13 @@ struct Workload {
     }
 
     private mutating func command() -> Command {
+        if !tried.isEmpty, random.chance(5) {
+            // A client that uses an id again for something else, that no other command writes.
+            let id = tried[random.below(tried.count)].requestID
+            let put = Operation(.put(value: [99, UInt8(random.below(250))], ttl: 0), key: operation().key)
+            tried.append(Command(requestID: id, operations: [put]))
+            return tried.last!
+        }
         if !tried.isEmpty, random.chance(35) {
             return tried[
                 random.chance(60) ? tried.count - 1 - random.below(min(tried.count, 6)) : random.below(tried.count)

@@ -1,0 +1,38 @@
+import AtlasCore
+import AtlasProtobuf
+import Testing
+
+@testable import AtlasServer
+
+/// A small request makes no huge answer.
+struct AnswerBoundTests {
+    /// One value of 1 MiB, read more often than an answer may hold it: with a write, and without.
+    @Test(arguments: [true, false])
+    func aBatchThatReturnsTooMuchIsRefused(writes: Bool) async throws {
+        let directory = try TemporaryDirectory()
+        let node = try await TestNode.open(directory) { $0.node.storage.logSegmentSize = 16 << 20 }
+        let service = EmbeddedService(node: node.node)
+        let value = String(repeating: "v", count: 1 << 20)
+        try await node.put("large", value)
+        func batch(gets: Int) -> WireBatchRequest {
+            var get = WireOperation()
+            get.key = Array("large".utf8)
+            var put = WireOperation()
+            (put.type, put.key, put.value) = (.put, Array("new".utf8), [1])
+            var request = WireBatchRequest()
+            request.operations = (writes ? [put] : []) + Array(repeating: get, count: gets)
+            return request
+        }
+        let most = Limits.answerBytesMax >> 20
+        let error = await #expect(throws: ServiceError.self) {
+            try await service.batch(batch(gets: most + 1), Arrival(timeRemaining: nil))
+        }
+        #expect(error?.detail.code == .messageTooLarge)
+        #expect(error?.detail.message.contains("nothing was changed") == true)
+        #expect(try node.value("new") == nil)
+        let response = try await service.batch(batch(gets: 3), Arrival(timeRemaining: nil))
+        #expect(response.success)
+        #expect(response.results.last?.value.count == 1 << 20)
+        await node.close()
+    }
+}
