@@ -18,8 +18,10 @@ package final class Node: Sendable {
     package let recoveryMilliseconds: UInt64
     package let startedAt = SystemClock.now()
     let log: DurableLog
-    /// For work that may wait for a disk.
+    /// For reads, and for what else waits for a disk or for the shard's turn, but not for long.
     package let pool: NIOThreadPool
+    /// For everything that takes longer.
+    package let longWork: LongWork
     private let directory: DataDirectory
     private let shard: Shard
     private let applier: Applier<RocksDBStore>
@@ -82,6 +84,7 @@ package final class Node: Sendable {
         log = try DurableLog.open(directory: directory.logPath, options: LogOptions(config.node.storage))
         pool = NIOThreadPool(numberOfThreads: Self.poolThreads)
         pool.start()
+        longWork = LongWork()
         do {
             let recovery = NodeRecovery(
                 config: config,
@@ -90,7 +93,7 @@ package final class Node: Sendable {
                 logger: logger,
                 isCancelled: isCancelled
             )
-            let recovered = try recovery.run(pool: pool, counters: counters)
+            let recovered = try recovery.run(pool: longWork.pool, counters: counters)
             recoveryMilliseconds = recovered.milliseconds
             applier = recovered.applier
             let members = try NodeMembership.storedMembers(store, config)
@@ -107,6 +110,7 @@ package final class Node: Sendable {
                 permits: permits,
                 peers: peers,
                 pool: pool,
+                longPool: longWork.pool,
                 loop: loop,
                 snapshotRate: config.node.transport.snapshotRate,
                 logger: logger,
@@ -117,6 +121,7 @@ package final class Node: Sendable {
                 log: log,
                 directory: directory,
                 pool: pool,
+                longWork: longWork,
                 config: config,
                 shard: shard,
                 isOutOfSpace: { [log, applier = recovered.applier] in !log.acceptsWrites || applier.isOutOfSpace },
@@ -136,12 +141,12 @@ package final class Node: Sendable {
             try start(hasReplayed: recovered.hasReplayed)
         } catch {
             log.close()
+            longWork.stop()
             try? pool.syncShutdownGracefully()
             throw error
         }
     }
 
-    /// Threads for work that waits for a disk.
     private static let poolThreads = 4
 
     private func start(hasReplayed: Bool) throws {
@@ -343,6 +348,7 @@ extension Node {
         } catch {
             logger.warning("the store could not be flushed; the log has it", metadata: ["error": "\(error)"])
         }
+        longWork.stop()
         try? pool.syncShutdownGracefully()
         store.stop()
         // Whatever the log's thread left to the loop has run when this has.

@@ -72,6 +72,8 @@ final class Shard: @unchecked Sendable {
     let permits: ReadPermits
     let peers: (any PeerSender)?
     let pool: NIOThreadPool
+    /// For the lanes that change the store.
+    let longPool: NIOThreadPool
     /// Takes over from threads that have other things to do.
     let loop: any EventLoop
     let logger: Logger
@@ -85,6 +87,7 @@ final class Shard: @unchecked Sendable {
         permits: ReadPermits,
         peers: (any PeerSender)?,
         pool: NIOThreadPool,
+        longPool: NIOThreadPool,
         loop: any EventLoop,
         snapshotRate: Int,
         logger: Logger,
@@ -96,10 +99,11 @@ final class Shard: @unchecked Sendable {
         self.permits = permits
         self.peers = peers
         self.pool = pool
+        self.longPool = longPool
         transfers = SnapshotTransfers(
             store: store,
             applier: applier,
-            pool: pool,
+            pool: longPool,
             loop: loop,
             bytesPerSecond: snapshotRate
         )
