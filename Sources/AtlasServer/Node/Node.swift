@@ -198,19 +198,28 @@ package final class Node: Sendable {
         await membership.changeMembers(change)
     }
 
-    /// Hands over what this node owns, as far as others answer in time.
-    package func resign(within patience: Duration) async {
+    /// Hands over what this node owns, and waits until those that get it have been heard as owners. From now on the node
+    /// strives for nothing. Its links must stay until this returns: who gives away a tablet has to hear what becomes of it.
+    package func leave(within patience: Duration) async {
         guard peers != nil else { return }
-        shard.submit(.event(.resign))
         let end = ContinuousClock.now + patience
-        while ContinuousClock.now < end, await ownsSomething() { try? await Task.sleep(for: .milliseconds(10)) }
+        repeat {
+            // Again and again: a tablet that is being moved, or that this node has only just taken, cannot go at once.
+            shard.submit(.event(.leave))
+            try? await Task.sleep(for: Self.leaveInterval)
+        } while await !hasLeft() && ContinuousClock.now < end
     }
 
-    private func ownsSomething() async -> Bool {
-        let owned = try? await pool.runIfActive { [self] in
-            inspect { core in core.positions.contains { $0.owned != nil } }
-        }
-        return owned.flatMap(\.self) ?? false
+    private static let leaveInterval = Duration.milliseconds(10)
+
+    private func hasLeft() async -> Bool {
+        let hasLeft = try? await pool.runIfActive { [self] in inspect { core in core.tablets.allSatisfy(\.hasLeft) } }
+        return hasLeft.flatMap(\.self) ?? true
+    }
+
+    /// How many links of other nodes to this one are open.
+    var inboundPeers: Int {
+        peers?.inboundCount ?? 0
     }
 
     /// Ends the links of other nodes to this one.

@@ -165,6 +165,12 @@ extension ServiceError {
         }
     }
 
+    static let leaving = ServiceError(
+        .unavailable,
+        .shuttingDown,
+        "the node is shutting down; nothing was changed by this attempt"
+    )
+
     convenience init(_ unavailable: NodeUnavailable) {
         switch unavailable {
         case .starting:
