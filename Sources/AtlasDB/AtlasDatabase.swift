@@ -280,23 +280,28 @@ extension AtlasDatabase {
     /// Writes everything that has been applied to the store's files, so that the log before it can be recycled and the
     /// next start is quick. Happens by itself from time to time; nothing depends on it.
     public func flush() async throws(AtlasError) {
-        try await maintaining { try $0.node.flush() }
+        try await maintaining(.flush) { try $0.node.flush() }
     }
 
     /// Rewrites the store's files without what is no longer needed. Happens by itself, bit by bit.
     public func compact() async throws(AtlasError) {
-        try await maintaining { try $0.compact() }
+        try await maintaining(.rewrite) { try $0.compact() }
     }
 
     /// Removes expired keys, and history that is no longer retained. Happens by itself from time to time.
     public func collectGarbage() async throws(AtlasError) {
-        try await maintaining { _ = try $0.node.collectGarbage(everything: true) }
+        try await maintaining(.rewrite) { _ = try $0.node.collectGarbage(everything: true) }
     }
 
-    private func maintaining(_ work: @escaping @Sendable (EmbeddedService) throws -> Void) async throws(AtlasError) {
+    private func maintaining(
+        _ kind: LongWork.Kind,
+        _ work: @escaping @Sendable (EmbeddedService) throws -> Void
+    ) async throws(AtlasError) {
         let (service, _) = try begin(nil)
         do {
-            try await service.node.pool.runIfActive { try work(service) }
+            try await service.node.longWork.run(kind) { try work(service) }
+        } catch is LongWork.Busy {
+            throw AtlasError(ServiceError.tooMuchLongWork)
         } catch {
             throw AtlasError(.internal, "the store in \(path) failed: \(error)")
         }

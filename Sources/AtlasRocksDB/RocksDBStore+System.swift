@@ -1,5 +1,6 @@
 package import AtlasCore
 internal import CRocksDB
+internal import Synchronization
 
 /// Names in the system space that the store itself uses.
 struct SystemName {
@@ -28,8 +29,11 @@ extension RocksDBStore {
     /// Sets such a value. A failed flush leaves it set, but not durable.
     /// - Parameter flush: whether it is durable when the call returns; it costs a flush of everything.
     package func setSystemValue(_ name: String, _ value: [UInt8], flush: Bool = false) throws(StoreError) {
-        try database.put(Self.systemKey(name), value)
-        if flush { try self.flush() }
+        // Not while an installation is under way: no row may come into the memtable between its flush and its files.
+        try maintaining.withLock { (_) throws(StoreError) in
+            try database.put(Self.systemKey(name), value)
+            if flush { try flushAlone() }
+        }
     }
 
     private static func systemKey(_ name: String) -> [UInt8] {

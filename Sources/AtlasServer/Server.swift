@@ -15,9 +15,13 @@ package final class Server: Sendable {
     package static let drainTimeout = TimeAmount.seconds(10)
 
     /// How long other nodes may take to become owners of what this one owns.
-    private static let resignPatience = Duration.seconds(2)
+    private static let leavePatience = Duration.seconds(2)
+
+    /// How long calls in progress may take to finish at shutdown while this node still hears the others.
+    private static let callPatience = Duration.seconds(1)
 
     private let node: Node
+    private let loops: [LoopContext]
     private let rpc: RPCServer
     private let health: HealthService
     private let group: MultiThreadedEventLoopGroup
@@ -28,6 +32,7 @@ package final class Server: Sendable {
 
     private init(
         node: Node,
+        loops: [LoopContext],
         rpc: RPCServer,
         health: HealthService,
         group: MultiThreadedEventLoopGroup,
@@ -36,6 +41,7 @@ package final class Server: Sendable {
         address: SocketAddress
     ) {
         self.node = node
+        self.loops = loops
         self.rpc = rpc
         self.health = health
         self.group = group
@@ -76,6 +82,7 @@ package final class Server: Sendable {
             node.whenMember { health.set(live: true, ready: true) }
             return Server(
                 node: node,
+                loops: loops,
                 rpc: rpc,
                 health: health,
                 group: group,
@@ -108,8 +115,11 @@ package final class Server: Sendable {
 
     private func shutDown(_ failure: String?) async {
         health.set(live: failure == nil, ready: false)
-        if failure == nil { await node.resign(within: Self.resignPatience) }
+        // In this order: while calls end here, another node must own the tablets already, and answers of that node have to
+        // find their way until the calls have ended.
+        if failure == nil { await node.leave(within: Self.leavePatience) }
         rpc.beginShutdown()
+        if failure == nil { await endCalls() }
         node.sendPeersAway()
         if let failure {
             logger.critical("the node has failed", metadata: ["reason": "\(failure)"])
@@ -120,6 +130,15 @@ package final class Server: Sendable {
         }
         await Self.close(node)
         try? await group.shutdownGracefully()
+    }
+
+    /// Finishes, within a bound, what clients have under way, and sends those of sessions to other nodes.
+    private func endCalls() async {
+        for loop in loops { loop.eventLoop.execute { loop.endSessions() } }
+        let end = ContinuousClock.now + Self.callPatience
+        while ContinuousClock.now < end, await rpc.statistics().streamsOpen > node.inboundPeers {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
     }
 
     private static func close(_ node: Node) async {

@@ -169,7 +169,7 @@ extension World {
             .fail(node: node, life: nodes[node].life, startAfter: faultRandom.exponential(1_000_000_000)),
             after: faultRandom.between(1_000_000, 2_000_000_000)
         )
-        try feed(node, .resign)
+        try feed(node, .leave)
     }
 
     /// An owner proposes something that nobody hears of, and something more that arrives.

@@ -71,6 +71,27 @@ extension Rule {
             .contains { $0.lowercased().contains(/unchecked( sendable)?`?: \S/) }
     }
 
+    static let oneWriter = Rule(
+        name: "in the server only the store's writer changes it",
+        violations: { file in
+            guard file.path.hasPrefix("Sources/AtlasServer/"), !file.path.hasSuffix("/StoreWriter.swift") else {
+                return []
+            }
+            return lines(of: file) { line in
+                changes.first(where: line.contains).map { "a change of the store without its writer: \($0)" }
+            }
+        },
+        badSamples: changes.map { Sample("Sources/AtlasServer/Node/A.swift", "try \($0)x)") },
+        goodSamples: changes.flatMap {
+            [
+                Sample("Sources/AtlasServer/Node/StoreWriter.swift", "try \($0)x)"),
+                Sample("Tests/AtlasServerTests/A.swift", "try \($0)x)"),
+            ]
+        } + [Sample("Sources/AtlasServer/Node/A.swift", "try writer.install(x)")]
+    )
+
+    private static let changes = ["store.commit(", "store.install(", "store.discard("]
+
     private static func lines(of file: SourceFile, _ violation: (Substring) -> String?) -> [Violation] {
         file.lines.enumerated().compactMap { index, line in
             violation(line).map { Violation(path: file.path, line: index + 1, what: $0) }

@@ -95,7 +95,7 @@ extension TabletReplica {
 
     /// Tries to become the owner, at a ballot above every one seen.
     mutating func startElection(isProbing: Bool = false, context: inout StepContext) {
-        guard !isSealed else { return }
+        guard !isSealed, !context.isLeaving else { return }
         if ownership != nil || candidacy != nil { stepDown(context: &context) }
         pendingHandoff = nil
         electionDue = .max

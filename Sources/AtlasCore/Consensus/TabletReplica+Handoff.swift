@@ -85,7 +85,8 @@ extension TabletReplica {
             }
         }
         guard let sent = sentHandoff else { return }
-        if sent.until <= now || context.liveness.isSuspected(sent.receiver) {
+        // A node that leaves tries for as long as it is there: phase 1 is up to others then.
+        if sent.until <= now && !context.isLeaving || context.liveness.isSuspected(sent.receiver) {
             // Nobody has been heard at that ballot. Phase 1 settles who owns the tablet.
             context.mark(.handoffLost)
             context.moves.begin(key, from: sent.receiver, because: .takeover)
@@ -96,14 +97,16 @@ extension TabletReplica {
             sentHandoff!.due = now + context.liveness.retransmitTimeout(sent.receiver)
             context.send(envelope(.handoff(sent.handoff)), to: sent.receiver)
         }
-        call(by: min(sentHandoff!.due, sent.until), context: &context)
+        call(by: context.isLeaving ? sentHandoff!.due : min(sentHandoff!.due, sent.until), context: &context)
     }
 
     /// The owner gives its tablet to this node. The ballot is made durable before anything is proposed at it: after a
     /// crash the same handoff, come late, must not be taken a second time.
     mutating func receiveHandoff(_ handoff: Handoff, from sender: NodeID, context: inout StepContext) {
         if sender == node { return takeHandoff(context: &context) }
-        guard handoff.ballot > promised, handoff.ballot.owner == node, handoff.ballot.handoff > 0, !isSealed else {
+        guard !context.isLeaving, handoff.ballot > promised, handoff.ballot.owner == node, handoff.ballot.handoff > 0,
+            !isSealed
+        else {
             if handoff.ballot < promised { context.send(envelope(.reject(promised: promised)), to: sender) }
             return
         }
@@ -126,7 +129,9 @@ extension TabletReplica {
     }
 
     private mutating func takeHandoff(context: inout StepContext) {
-        guard let handoff = pendingHandoff, handoff.ballot == promised, ownership == nil else { return }
+        guard let handoff = pendingHandoff, handoff.ballot == promised, ownership == nil, !context.isLeaving else {
+            return
+        }
         context.mark(.handoffTaken)
         var recovered = window.run(above: commitPoint, through: handoff.above)
         recovered += handoff.entries.filter { $0.slot > commitPoint && $0.slot > handoff.above }

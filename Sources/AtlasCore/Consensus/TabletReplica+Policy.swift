@@ -88,6 +88,19 @@ extension TabletReplica {
         }
     }
 
+    /// The node ends: what it owns goes to others, and it strives for nothing.
+    mutating func leave(context: inout StepContext) {
+        if candidacy != nil { stepDown(context: &context) }
+        electionDue = .max
+        resign(context: &context)
+    }
+
+    /// Whether nothing of the tablet waits for this node: it is not the owner, and the node that it handed the tablet to, if
+    /// it did, has been heard since.
+    package var hasLeft: Bool {
+        (ownership == nil || config.voters.count == 1) && sentHandoff == nil
+    }
+
     /// Why the tablet's owner is where it is, for people.
     package func explain(context: StepContext) -> StealDecision? {
         guard let ownership else { return nil }

@@ -58,8 +58,11 @@ package enum Event: Sendable {
     case start
     /// This node is to become the owner of a tablet, whoever is so now.
     case campaign(TabletID)
-    /// This node is about to stop: whatever it owns is handed to voters nearby, as far as they answer.
+    /// Whatever this node owns is handed to voters nearby, as far as they answer.
     case resign
+    /// This node ends: it hands over what it owns, like `resign`, and neither campaigns nor takes a tablet any more. May be
+    /// said again while something is left.
+    case leave
     indirect case message(PeerMessage, from: NodeID, incarnation: UInt64)
     /// A node has been made known to the cluster.
     case memberJoined(NodeCore.Member)

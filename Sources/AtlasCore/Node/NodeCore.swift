@@ -108,6 +108,9 @@ package struct NodeCore: Sendable {
             if let index = index(of: tablet) { tablets[index].startElection(context: &context) }
         case .resign:
             for index in tablets.indices { tablets[index].resign(context: &context) }
+        case .leave:
+            context.isLeaving = true
+            for index in tablets.indices { tablets[index].leave(context: &context) }
         case .message(let message, let sender, let incarnation):
             receive(message, from: sender, incarnation: incarnation)
         case .memberJoined(let member):

@@ -15,6 +15,8 @@ package struct StepContext: Sendable {
     package private(set) var marks = MarkSet()
     var random: Random
     var moveBudget: MoveBudget
+    /// The node ends, and must not own anything again: a tablet that it took now would be without an owner soon.
+    var isLeaving = false
     var moves = OwnershipMoves()
     var requests = RequestTable()
     /// The last token given out.

@@ -18,6 +18,7 @@ final class Maintenance: Sendable {
     /// How many times in a row the node was found without space.
     private let spacelessChecks = NIOLockedValueBox(0)
     private let pool: NIOThreadPool
+    private let longWork: LongWork
     private let gcInterval: TimeAmount
     private let latencyInterval: TimeAmount
     private let latencies = NIOLockedValueBox(LatencyMonitor())
@@ -40,6 +41,7 @@ final class Maintenance: Sendable {
         log: DurableLog,
         directory: DataDirectory,
         pool: NIOThreadPool,
+        longWork: LongWork,
         config: AtlasConfiguration,
         shard: Shard,
         isOutOfSpace: @escaping @Sendable () -> Bool,
@@ -53,6 +55,7 @@ final class Maintenance: Sendable {
         self.shard = shard
         self.isOutOfSpace = isOutOfSpace
         self.pool = pool
+        self.longWork = longWork
         gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.wholeMilliseconds))
         latencyInterval = .milliseconds(Int64(config.node.regions.latencyMonitorInterval.wholeMilliseconds))
         self.loop = loop
@@ -61,31 +64,30 @@ final class Maintenance: Sendable {
 
     /// - Parameter flushNow: what a restart applied is not to be applied again by the next one: crashes must not add up.
     func start(flushNow: Bool) {
-        if flushNow { inBackground("flush") { try $0.flushAtStart() } }
+        if flushNow { ifIdle(.flush, "flush") { try $0.flushAtStart() } }
         let check = loop.scheduleRepeatedTask(
             initialDelay: Self.flushCheckInterval,
             delay: Self.flushCheckInterval
         ) { [self] _ in
             handOverWithoutSpace()
             guard log.statistics().bytesWritten >= flushedAt.withLockedValue({ $0 }) + Self.flushBytes else { return }
-            inBackground("flush") { try $0.flush() }
+            ifIdle(.flush, "flush") { try $0.flush() }
         }
-        // One after the other: this one waits for the shard.
-        let part = loop.scheduleRepeatedAsyncTask(
+        let part = loop.scheduleRepeatedTask(
             initialDelay: Self.flushCheckInterval,
             delay: Self.flushCheckInterval
         ) { [self] _ in
-            pool.runIfActive(eventLoop: loop) { [self] in perform("flush") { try $0.flushForEnded() } }
+            ifIdle(.flush, "flush") { try $0.flushForEnded() }
         }
         let collect = loop.scheduleRepeatedTask(initialDelay: gcInterval, delay: gcInterval) { [self] _ in
-            inBackground("garbage collection") { maintenance in
+            ifIdle(.rewrite, "garbage collection") { maintenance in
                 let collected = try maintenance.collectGarbage()
                 maintenance.logger.debug("collected garbage", metadata: ["result": "\(collected)"])
             }
         }
         let fill = loop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.ballastInterval) { [self] _ in
             shard.transfers.sender.expire()
-            inBackground("ballast") { $0.fillBallast() }
+            ifIdle(.ballast, "ballast") { $0.fillBallast() }
         }
         let look = loop.scheduleRepeatedAsyncTask(initialDelay: latencyInterval, delay: latencyInterval) { [self] _ in
             pool.runIfActive(eventLoop: loop) { [self] in reportLatencies() }
@@ -175,17 +177,19 @@ final class Maintenance: Sendable {
         }
     }
 
-    private func inBackground(_ name: String, _ work: @escaping @Sendable (Maintenance) throws -> Void) {
-        pool.submit { [self] state in
-            if case .active = state { perform(name, work) }
-        }
-    }
-
-    private func perform(_ name: String, _ work: (Maintenance) throws -> Void) {
-        do {
-            try work(self)
-        } catch {
-            logger.warning("\(name) failed", metadata: ["error": "\(error)"])
+    /// Does long work unless some of its kind is under way: what is periodic comes round again.
+    private func ifIdle(
+        _ kind: LongWork.Kind,
+        _ name: String,
+        _ work: @escaping @Sendable (Maintenance) throws -> Void
+    ) {
+        _ = longWork.submit(kind, waitingMax: 0) { [self] isActive in
+            guard isActive else { return }
+            do {
+                try work(self)
+            } catch {
+                logger.warning("\(name) failed", metadata: ["error": "\(error)"])
+            }
         }
     }
 }

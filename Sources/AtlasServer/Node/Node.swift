@@ -18,8 +18,10 @@ package final class Node: Sendable {
     package let recoveryMilliseconds: UInt64
     package let startedAt = SystemClock.now()
     let log: DurableLog
-    /// For work that may wait for a disk.
+    /// For reads, and for what else waits for a disk or for the shard's turn, but not for long.
     package let pool: NIOThreadPool
+    /// For everything that takes longer.
+    package let longWork: LongWork
     private let directory: DataDirectory
     private let shard: Shard
     private let applier: Applier<RocksDBStore>
@@ -82,6 +84,7 @@ package final class Node: Sendable {
         log = try DurableLog.open(directory: directory.logPath, options: LogOptions(config.node.storage))
         pool = NIOThreadPool(numberOfThreads: Self.poolThreads)
         pool.start()
+        longWork = LongWork()
         do {
             let recovery = NodeRecovery(
                 config: config,
@@ -90,7 +93,7 @@ package final class Node: Sendable {
                 logger: logger,
                 isCancelled: isCancelled
             )
-            let recovered = try recovery.run(pool: pool, counters: counters)
+            let recovered = try recovery.run(pool: longWork.pool, counters: counters)
             recoveryMilliseconds = recovered.milliseconds
             applier = recovered.applier
             let members = try NodeMembership.storedMembers(store, config)
@@ -107,6 +110,7 @@ package final class Node: Sendable {
                 permits: permits,
                 peers: peers,
                 pool: pool,
+                longPool: longWork.pool,
                 loop: loop,
                 snapshotRate: config.node.transport.snapshotRate,
                 answerBytesMax: config.answerBytesMax,
@@ -118,6 +122,7 @@ package final class Node: Sendable {
                 log: log,
                 directory: directory,
                 pool: pool,
+                longWork: longWork,
                 config: config,
                 shard: shard,
                 isOutOfSpace: { [log, applier = recovered.applier] in !log.acceptsWrites || applier.isOutOfSpace },
@@ -137,12 +142,12 @@ package final class Node: Sendable {
             try start(hasReplayed: recovered.hasReplayed)
         } catch {
             log.close()
+            longWork.stop()
             try? pool.syncShutdownGracefully()
             throw error
         }
     }
 
-    /// Threads for work that waits for a disk.
     private static let poolThreads = 4
 
     private func start(hasReplayed: Bool) throws {
@@ -194,19 +199,28 @@ package final class Node: Sendable {
         await membership.changeMembers(change)
     }
 
-    /// Hands over what this node owns, as far as others answer in time.
-    package func resign(within patience: Duration) async {
+    /// Hands over what this node owns, and waits until those that get it have been heard as owners. From now on the node
+    /// strives for nothing. Its links must stay until this returns: who gives away a tablet has to hear what becomes of it.
+    package func leave(within patience: Duration) async {
         guard peers != nil else { return }
-        shard.submit(.event(.resign))
         let end = ContinuousClock.now + patience
-        while ContinuousClock.now < end, await ownsSomething() { try? await Task.sleep(for: .milliseconds(10)) }
+        repeat {
+            // Again and again: a tablet that is being moved, or that this node has only just taken, cannot go at once.
+            shard.submit(.event(.leave))
+            try? await Task.sleep(for: Self.leaveInterval)
+        } while await !hasLeft() && ContinuousClock.now < end
     }
 
-    private func ownsSomething() async -> Bool {
-        let owned = try? await pool.runIfActive { [self] in
-            inspect { core in core.positions.contains { $0.owned != nil } }
-        }
-        return owned.flatMap(\.self) ?? false
+    private static let leaveInterval = Duration.milliseconds(10)
+
+    private func hasLeft() async -> Bool {
+        let hasLeft = try? await pool.runIfActive { [self] in inspect { core in core.tablets.allSatisfy(\.hasLeft) } }
+        return hasLeft.flatMap(\.self) ?? true
+    }
+
+    /// How many links of other nodes to this one are open.
+    var inboundPeers: Int {
+        peers?.inboundCount ?? 0
     }
 
     /// Ends the links of other nodes to this one.
@@ -344,6 +358,7 @@ extension Node {
         } catch {
             logger.warning("the store could not be flushed; the log has it", metadata: ["error": "\(error)"])
         }
+        longWork.stop()
         try? pool.syncShutdownGracefully()
         store.stop()
         // Whatever the log's thread left to the loop has run when this has.

@@ -56,7 +56,7 @@ final class NodeMembership: Sendable {
         self.logger = logger
         wasMember = recovered.isMember
         state = NIOLockedValueBox(State(identity: recovered.identity, restoration: recovered.restoration))
-        lane = SerialLane(shard.pool)
+        lane = SerialLane(shard.longPool)
         let formed = recovered.isMember ? try Self.formedCluster(store, config, recovered.identity) : nil
         formation = peers.map { Formation(config, formed: formed, peers: $0, loop: loop, logger: logger) }
     }
@@ -110,7 +110,7 @@ final class NodeMembership: Sendable {
     private func form(_ formation: Formation) async -> Bool {
         do {
             let cluster = try await formation.run()
-            try await shard.pool.runIfActive { [self] in try join(cluster) }
+            try await shard.longPool.runIfActive { [self] in try join(cluster) }
             formation.complete(cluster)
             beginCore()
             return true

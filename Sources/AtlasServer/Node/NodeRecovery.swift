@@ -51,7 +51,8 @@ struct NodeRecovery {
             // Ages are told in stamps, and those go on from the last one wherever the clock has been set to.
             blindUntil: newest == 0 && stored == nil ? 0 : max(SystemClock.wall(), newest) + machine.retryWindow
         )
-        let applier = Applier(store: store, machine: machine, pool: pool, counters: counters, filter: filter)
+        let writer = StoreWriter(store: store, machine: machine, filter: filter)
+        let applier = Applier(writer: writer, pool: pool, counters: counters)
 
         var progress = Progress()
         for state in states {
@@ -128,7 +129,10 @@ struct NodeRecovery {
     private func applyChosen(_ progress: inout Progress, applier: Applier<RocksDBStore>) throws {
         while let (state, entries) = progress.restoration.takeCommitted() {
             progress.hasReplayed = true
-            try progress.restoration.noteApplied(try applier.run(entries, to: state, tier: .disk))
+            guard let outcome = try applier.applyIfFree(entries, to: state, tier: .disk) else {
+                preconditionFailure("nothing else changes the store before the node has started")
+            }
+            try progress.restoration.noteApplied(outcome)
         }
         progress.slots = 0
     }

@@ -1,13 +1,21 @@
 internal import NIOConcurrencyHelpers
 internal import NIOPosix
 
-/// Runs jobs that may wait for a disk one after the other, on the threads of a pool.
+/// Runs jobs one after the other: those that may wait for a disk on the threads of a pool, others at once where they find
+/// the lane free.
 final class SerialLane: Sendable {
     typealias Job = @Sendable () -> Void
 
     private struct State {
         var queue: [Job] = []
+        /// Whether a job is running or waits.
         var isBusy = false
+
+        /// - Returns: whether the lane was free; it is the caller's then, until `free`.
+        mutating func take() -> Bool {
+            defer { isBusy = true }
+            return !isBusy
+        }
     }
 
     private let pool: NIOThreadPool
@@ -20,15 +28,29 @@ final class SerialLane: Sendable {
     func submit(_ job: @escaping Job) {
         let mustStart = state.withLockedValue { state in
             state.queue.append(job)
-            defer { state.isBusy = true }
-            return !state.isBusy
+            return state.take()
         }
-        if mustStart { pool.submit { [self] _ in drain() } }
+        if mustStart { start() }
     }
 
-    /// Whether a job is running or waits.
-    var isBusy: Bool {
-        state.withLockedValue { $0.isBusy }
+    /// Runs work on the calling thread, unless a job is running or waits. What is submitted meanwhile comes behind it.
+    /// - Returns: `nil` if the work was not run.
+    func runIfFree<Value, Failure: Error>(_ work: () throws(Failure) -> Value) throws(Failure) -> Value? {
+        guard state.withLockedValue({ $0.take() }) else { return nil }
+        defer { free() }
+        return try work()
+    }
+
+    private func free() {
+        let hasMore = state.withLockedValue { state in
+            state.isBusy = !state.queue.isEmpty
+            return state.isBusy
+        }
+        if hasMore { start() }
+    }
+
+    private func start() {
+        pool.submit { [self] _ in drain() }
     }
 
     private func drain() {

@@ -74,6 +74,8 @@ final class Shard: @unchecked Sendable {
     let permits: ReadPermits
     let peers: (any PeerSender)?
     let pool: NIOThreadPool
+    /// For the lanes that change the store.
+    let longPool: NIOThreadPool
     /// Takes over from threads that have other things to do.
     let loop: any EventLoop
     let logger: Logger
@@ -87,6 +89,7 @@ final class Shard: @unchecked Sendable {
         permits: ReadPermits,
         peers: (any PeerSender)?,
         pool: NIOThreadPool,
+        longPool: NIOThreadPool,
         loop: any EventLoop,
         snapshotRate: Int,
         answerBytesMax: Int,
@@ -99,10 +102,11 @@ final class Shard: @unchecked Sendable {
         self.permits = permits
         self.peers = peers
         self.pool = pool
+        self.longPool = longPool
         transfers = SnapshotTransfers(
             store: store,
             applier: applier,
-            pool: pool,
+            pool: longPool,
             loop: loop,
             bytesPerSecond: snapshotRate
         )

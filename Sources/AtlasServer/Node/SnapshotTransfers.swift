@@ -68,10 +68,9 @@ final class SnapshotTransfers: @unchecked Sendable {
             guard let snapshot = staged.removeValue(forKey: tablet.tablet), snapshot.fetch == fetch else {
                 return then(.failure(.failed("it was not staged")))
             }
-            applier.perform { [self] in
+            applier.perform { writer in
                 do throws(StoreError) {
-                    try store.install(snapshot)
-                    applier.blindFilter(newest: snapshot.state.appliedTimestamp.milliseconds)
+                    try writer.install(snapshot)
                     then(.success((snapshot.config, snapshot.state)))
                 } catch {
                     then(.failure(error))
@@ -93,9 +92,9 @@ final class SnapshotTransfers: @unchecked Sendable {
         failed: @escaping @Sendable (StoreError) -> Void
     ) {
         let kept = kept + installing
-        applier.perform { [self] in
+        applier.perform { writer in
             do throws(StoreError) {
-                try store.discard(config, keeping: kept)
+                try writer.discard(config, keeping: kept)
             } catch {
                 failed(error)
             }

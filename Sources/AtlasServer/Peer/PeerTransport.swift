@@ -133,6 +133,10 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         inbound.withLockedValue { $0[number] = nil }
     }
 
+    var inboundCount: Int {
+        inbound.withLockedValue { $0.count }
+    }
+
     /// Sends the other nodes away: their links would keep the server from ending.
     func endInbound() {
         let ends = inbound.withLockedValue { inbound in

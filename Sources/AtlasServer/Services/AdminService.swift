@@ -30,13 +30,13 @@ package struct AdminService: Sendable {
                 }
             },
             .unary("/atlas.Admin/Flush") { call, message in
-                handle(call, message) { (_: Atlas_FlushRequest) in try flush() }
+                handleLong(.flush, call, message) { (_: Atlas_FlushRequest) in try flush() }
             },
             .unary("/atlas.Admin/Compact") { call, message in
-                handle(call, message) { (request: Atlas_CompactRequest) in try compact(request) }
+                handleLong(.rewrite, call, message) { (request: Atlas_CompactRequest) in try compact(request) }
             },
             .unary("/atlas.Admin/CollectGarbage") { call, message in
-                handle(call, message) { (_: Atlas_CollectGarbageRequest) in try collectGarbage() }
+                handleLong(.rewrite, call, message) { (_: Atlas_CollectGarbageRequest) in try collectGarbage() }
             },
             .unary("/atlas.Admin/Cluster") { call, message in
                 handle(call, message) { (_: Atlas_ClusterRequest) in cluster() }
@@ -62,15 +62,34 @@ package struct AdminService: Sendable {
         _ work: @escaping @Sendable (Request) throws -> Response
     ) {
         guard let request: Request = decode(message, call) else { return }
-        node.pool.submit { _ in
-            let result = Result { try work(request) }
-            call.eventLoop.execute {
-                switch result {
-                case .success(let response): call.respond(RPCMessage(response))
-                case .failure(let error as StoreError): call.fail(ServiceError(error).rpcStatus)
-                case .failure(let error as ServiceError): call.fail(error.rpcStatus)
-                case .failure(let error): call.fail(ServiceError(.internal, .internal, "\(error)").rpcStatus)
-                }
+        node.pool.submit { _ in answer(call, Result { try work(request) }) }
+    }
+
+    /// The same for work that takes long.
+    private func handleLong<Request: SwiftProtobuf.Message, Response: SwiftProtobuf.Message>(
+        _ kind: LongWork.Kind,
+        _ call: RPCServerCall,
+        _ message: ByteBuffer,
+        _ work: @escaping @Sendable (Request) throws -> Response
+    ) {
+        guard let request: Request = decode(message, call) else { return }
+        let isTaken = node.longWork.submit(kind) { isActive in
+            let result = Result {
+                guard isActive else { throw ServiceError(NodeUnavailable.closing) }
+                return try work(request)
+            }
+            answer(call, result)
+        }
+        if !isTaken { call.fail(ServiceError.tooMuchLongWork.rpcStatus) }
+    }
+
+    private func answer<Response: SwiftProtobuf.Message>(_ call: RPCServerCall, _ result: Result<Response, any Error>) {
+        call.eventLoop.execute {
+            switch result {
+            case .success(let response): call.respond(RPCMessage(response))
+            case .failure(let error as StoreError): call.fail(ServiceError(error).rpcStatus)
+            case .failure(let error as ServiceError): call.fail(error.rpcStatus)
+            case .failure(let error): call.fail(ServiceError(.internal, .internal, "\(error)").rpcStatus)
             }
         }
     }

@@ -10,12 +10,39 @@ package final class LoopContext: @unchecked Sendable {
     var statistics = OperationStatistics()
     /// Sessions that are open.
     var sessions = 0
+    /// The node is about to end: sessions take no more calls.
+    private(set) var isEndingSessions = false
+    private var sessionCount = 0
+    private var sessionEnds: [Int: () -> Void] = [:]
     private var waiting: [NodeRequest] = []
 
     package init(eventLoop: any EventLoop, node: Node) {
         self.eventLoop = eventLoop
         self.node = node
         outbox = LoopOutbox(eventLoop: eventLoop)
+    }
+
+    /// Takes note of a session.
+    /// - Returns: its number.
+    func countSession() -> Int {
+        sessions += 1
+        sessionCount += 1
+        return sessionCount
+    }
+
+    /// - Parameter end: ends the session when the node does.
+    func whenEnding(_ session: Int, _ end: @escaping () -> Void) {
+        sessionEnds[session] = end
+    }
+
+    func forgetSession(_ session: Int) {
+        sessions -= 1
+        sessionEnds[session] = nil
+    }
+
+    func endSessions() {
+        isEndingSessions = true
+        for end in sessionEnds.values { end() }
     }
 
     /// Brings a request to the node together with all others of this turn of the loop.

@@ -138,6 +138,13 @@ extension ServiceError {
         }
     }
 
+    /// `LongWork.Busy`.
+    package static let tooMuchLongWork = ServiceError(
+        .resourceExhausted,
+        .overloaded,
+        "\(LongWork.waitingMax) calls wait already for this work, of which the node does one at a time; nothing was done"
+    ) { $0.retryAfterMs = 1_000 }
+
     convenience init(_ overload: Overload) {
         switch overload {
         case .diskFull(let free, let reserve):
@@ -157,6 +164,12 @@ extension ServiceError {
             ) { $0.retryAfterMs = retryAfter }
         }
     }
+
+    static let leaving = ServiceError(
+        .unavailable,
+        .shuttingDown,
+        "the node is shutting down; nothing was changed by this attempt"
+    )
 
     convenience init(_ unavailable: NodeUnavailable) {
         switch unavailable {

@@ -16,6 +16,7 @@ final class SessionStream: RPCStreamHandler, @unchecked Sendable {
     private let call: RPCServerCall
     private let service: KeyValueService
     private let loop: LoopContext
+    private let number: Int
     private var inProgress: [UInt64: SessionScan?] = [:]
     private var answers = ByteBuffer()
     private var isFlushArranged = false
@@ -25,12 +26,13 @@ final class SessionStream: RPCStreamHandler, @unchecked Sendable {
         self.call = call
         self.service = service
         self.loop = loop
-        loop.sessions += 1
+        number = loop.countSession()
+        loop.whenEnding(number) { [weak self] in self?.finishIfDone() }
     }
 
     deinit {
-        let loop = loop
-        loop.eventLoop.execute { loop.sessions -= 1 }
+        let (loop, number) = (loop, number)
+        loop.eventLoop.execute { loop.forgetSession(number) }
     }
 
     func received(_ message: ByteBuffer) {
@@ -40,6 +42,7 @@ final class SessionStream: RPCStreamHandler, @unchecked Sendable {
             while call.isOpen, let next = try calls.next() {
                 receive(next)
             }
+            if loop.isEndingSessions { finishIfDone() }
         } catch {
             call.finish(ServiceError.malformed(error).rpcStatus)
         }
@@ -77,6 +80,7 @@ extension SessionStream {
             guard inProgress[next.id] == nil else {
                 return refuse(next.id, .invalid("a call with this id is in progress", code: .callIDInUse))
             }
+            guard !loop.isEndingSessions else { return refuse(next.id, .leaving) }
             guard inProgress.count < Self.callsMax else {
                 return refuse(
                     next.id,
@@ -179,9 +183,9 @@ extension SessionStream {
     }
 
     private func finishIfDone() {
-        guard isHalfClosed, inProgress.isEmpty else { return }
+        guard isHalfClosed || loop.isEndingSessions, inProgress.isEmpty, call.isOpen else { return }
         flush()
-        call.finish()
+        call.finish(isHalfClosed ? .ok : ServiceError.leaving.rpcStatus)
     }
 }
 

@@ -103,6 +103,7 @@ struct ScriptedNode {
         case "start": return step(.start)
         case "campaign": return step(.campaign(.first))
         case "resign": return step(.resign)
+        case "leave": return step(.leave)
         case "end": return step(.endOfTurn)
         case "wake": return step(.wake)
         case "flush": return store.flush().flatMap { step(.flushed($0)) }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import grpc
 import pytest
@@ -13,6 +15,7 @@ from support.client import Client, fails, request_id
 from support.cluster import Cluster, Node, until, works
 from support.protos import admin_pb2
 from support.protos import atlas_pb2 as pb
+from support.session import Session
 
 StartCluster = Callable[..., Cluster]
 
@@ -154,6 +157,48 @@ def test_stopping_a_node_takes_no_time(start_cluster: StartCluster) -> None:
     assert time.monotonic() - began < 5
     # Nobody had to become suspicious first, which takes a second.
     assert put_until_it_works(client, b"key", b"after") < 0.9
+
+
+class Writer:
+    """Writes one key at one node, again and again, and notes when that worked."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._is_over = threading.Event()
+        self.times = [time.monotonic()]
+        self._thread = threading.Thread(target=self._write)
+        self._thread.start()
+
+    def _write(self) -> None:
+        while not self._is_over.is_set():
+            put_until_it_works(self._client, b"written", b"value")
+            self.times.append(time.monotonic())
+
+    def longest_pause(self) -> float:
+        self._is_over.set()
+        self._thread.join()
+        return max(after - before for before, after in pairwise(self.times))
+
+
+def test_a_rolling_restart_pauses_nothing_for_long(start_cluster: StartCluster) -> None:
+    """Each owner in turn, under writes, with a session that its client leaves open. Suspicion takes longer than the bound."""
+    cluster = start_cluster([3])
+    pauses = []
+    for _ in range(3):
+        owner = cluster[cluster.owner(cluster.nodes[0])]
+        writer = Writer(cluster.client(others(cluster, owner)[0]))
+        with Session(cluster.client(owner)) as session:
+            session.send(pb.SessionCall(id=1, put=pb.PutRequest(key=b"session", value=b"value")))
+            assert session.answer(1).put.success
+            assert owner.stop() == 0
+            assert session.ended.wait(5)
+            assert session.error is not None and session.error.code() == grpc.StatusCode.UNAVAILABLE
+        time.sleep(2)
+        pauses.append(writer.longest_pause())
+        owner.start()
+        cluster.wait_until_it_serves(owner)
+    print(f"pauses: {pauses}")
+    assert max(pauses) < 1.2
 
 
 def test_a_request_without_a_deadline_does_not_wait_for_ever(start_cluster: StartCluster) -> None:
