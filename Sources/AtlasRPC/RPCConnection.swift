@@ -70,6 +70,8 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
 
     // MARK: What the two sides do differently
 
+    /// Whether there is a place for the connection; asked once, before anything else happens on it.
+    func takesPlace() -> Bool { true }
     func becameActive() {}
     func receivedHeaders(_ id: HTTP2StreamID, _ headers: HPACKHeaders, endStream: Bool) {}
     func receivedSettings(_ settings: HTTP2Settings) {}
@@ -102,6 +104,11 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     }
 
     private func activate() {
+        guard takesPlace() else {
+            isClosed = true
+            context?.close(promise: nil)
+            return
+        }
         loop.statistics.connectionsOpened &+= 1
         loop.statistics.connectionsOpen &+= 1
         loop.add(self)

@@ -43,6 +43,12 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
     /// Where the client is; nil once the stream is closed.
     package var peerAddress: SocketAddress? { connection?.context?.remoteAddress }
 
+    /// The client belongs to those that the server keeps a reserve of connections for: this one may stay.
+    package func keepConnection() {
+        eventLoop.assertInEventLoop()
+        (connection as? RPCServerConnection)?.keep()
+    }
+
     /// Time until the deadline; nil if there is none, zero if it has passed.
     package var timeRemaining: TimeAmount? {
         deadline.map { max($0 - .now(), .zero) }
