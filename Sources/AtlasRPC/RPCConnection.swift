@@ -72,6 +72,8 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
 
     /// Whether there is a place for the connection; asked once, before anything else happens on it.
     func takesPlace() -> Bool { true }
+    /// The last of the peer's streams that was looked at.
+    var lastPeerStreamID: HTTP2StreamID { .rootStream }
     func becameActive() {}
     func receivedHeaders(_ id: HTTP2StreamID, _ headers: HPACKHeaders, endStream: Bool) {}
     func receivedSettings(_ settings: HTTP2Settings) {}
@@ -349,7 +351,12 @@ extension RPCConnection {
         case .rstStream:
             if ownResets.remove(frame.streamID) == nil { streamErrorFollows = true }
         case .goAway:
-            if ownGoAways > 0 { ownGoAways -= 1 } else { connectionErrorFollows = true }
+            if ownGoAways > 0 {
+                ownGoAways -= 1
+            } else {
+                connectionErrorFollows = true
+                coalescer.amendGoAway(lastStreamID: lastPeerStreamID)
+            }
         default:
             break
         }

@@ -28,6 +28,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
     private let diesAt: NIODeadline
     private var idleSince = NIODeadline.now()
     private var lastStreamID = HTTP2StreamID.rootStream
+    override var lastPeerStreamID: HTTP2StreamID { lastStreamID }
     private var malformedRequests = 0
 
     init(

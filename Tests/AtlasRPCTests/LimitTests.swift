@@ -184,6 +184,38 @@ import Testing
         }
     }
 
+    /// A client may send again what a GOAWAY says was not looked at: it names the streams that were served.
+    @Test func goAwayNamesTheLastStreamThatWasServed() async throws {
+        var configuration = RPCServerConfiguration()
+        configuration.limits.controlFramesPerWindowMax = 50
+        try await TestServer.with(configuration) { server in
+            try await RawClient.with(port: server.port) { client in
+                try await client.handshake()
+                for stream in [UInt32(1), 3] {
+                    try await client.send(.headers(stream))
+                    try await client.send(.data(stream, RawClient.message("x"), endStream: true))
+                    #expect(try await client.trailers(of: stream)["grpc-status"] == "0")
+                }
+                var bytes = ByteBuffer()
+                for _ in 0..<200 { bytes.writeImmutableBuffer(RawFrame.ping().bytes) }
+                try await client.send(bytes)
+                try await client.waitForClose()
+                #expect(client.goAwayCode == 11)
+                #expect(client.goAwayLastStream == 3)
+            }
+            // Frames that cannot be: DATA on the connection itself.
+            try await RawClient.with(port: server.port) { client in
+                try await client.handshake()
+                try await client.send(.headers(1))
+                try await client.send(.data(1, RawClient.message("x"), endStream: true))
+                #expect(try await client.trailers(of: 1)["grpc-status"] == "0")
+                try await client.send(.data(0, RawClient.message("x")))
+                try await client.waitForClose()
+                #expect(client.goAwayLastStream == 1)
+            }
+        }
+    }
+
     @Test func emptyDataFlood() async throws {
         try await TestServer.with { server in
             try await RawClient.with(port: server.port) { client in
