@@ -230,7 +230,7 @@ extension Setting {
             .count(1...1_000_000),
             "The most connections; more are closed at once.",
             details: """
-                Nodes of the cluster have 64 beyond these, so that clients cannot lock them out. Where the process may not open \
+                Nodes of the cluster have 128 beyond these, so that clients cannot lock them out. Where the process may not open \
                 as many files (ulimit -n), the node takes fewer, and says so when it starts.
                 """
         ),

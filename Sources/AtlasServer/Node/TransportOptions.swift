@@ -7,8 +7,8 @@ internal import Synchronization
 // From the configuration of a node to that of its server.
 
 extension RPCServerConfiguration {
-    /// Connections beyond `transport.max_connections` that nodes may have; each has two to each other node.
-    static let nodeConnectionsMax = 64
+    /// Connections beyond `transport.max_connections` that nodes may have: two from each of 63 others, and what forms a cluster.
+    static let nodeConnectionsMax = 128
 
     init(_ config: AtlasConfiguration) {
         self.init()
