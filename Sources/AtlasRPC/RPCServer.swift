@@ -39,6 +39,7 @@ package final class RPCServer: Sendable {
     package init(methods: [RPCMethod], configuration: RPCServerConfiguration, group: any EventLoopGroup) {
         shared = Shared(methods: methods, configuration: configuration)
         self.group = group
+        let memory = RPCMemory()
         var loops: [RPCLoop] = []
         for eventLoop in group.makeIterator() {
             loops.append(
@@ -46,7 +47,8 @@ package final class RPCServer: Sendable {
                     eventLoop: eventLoop,
                     index: loops.count,
                     limits: configuration.limits,
-                    shortestTimeout: configuration.shortestTimeout
+                    shortestTimeout: configuration.shortestTimeout,
+                    memory: memory
                 )
             )
         }

@@ -70,6 +70,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
     /// The client is one that the reserve is for.
     func keep() {
         isOnTrialSince = nil
+        isOfCluster = true
     }
 
     private func endTrial() {

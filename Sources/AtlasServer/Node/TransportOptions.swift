@@ -19,10 +19,10 @@ extension RPCServerConfiguration {
         // What is allowed alone must have room where nothing else is.
         let largestRequest = limits.receiveMessageBytesMax + RPCMessage.prefixLength
         limits.inboundBytesMax = max(limits.inboundBytesMax, largestRequest)
-        limits.inboundBytesPerLoopMax = max(limits.inboundBytesPerLoopMax, 2 * largestRequest)
+        limits.inboundBytesTotalMax = max(limits.inboundBytesTotalMax, 2 * largestRequest)
         let largestAnswer = limits.sendMessageBytesMax + RPCMessage.prefixLength
         limits.outboundBytesMax = max(limits.outboundBytesMax, largestAnswer)
-        limits.outboundBytesPerLoopMax = max(limits.outboundBytesPerLoopMax, 2 * largestAnswer)
+        limits.outboundBytesTotalMax = max(limits.outboundBytesTotalMax, 2 * largestAnswer)
         limits.keepAliveTime = .milliseconds(Int64(transport.keepAliveTime.wholeMilliseconds))
         limits.keepAliveTimeout = .milliseconds(Int64(transport.keepAliveTimeout.wholeMilliseconds))
         streamsMax = transport.maxConcurrentStream
