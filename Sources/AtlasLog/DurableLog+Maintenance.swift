@@ -24,14 +24,21 @@ extension DurableLog {
     func runMaintenance() {
         var oldest = OldestSegment()
         var fullSegment: UInt64 = 0
+        var isShort = false
         while true {
             do throws(LogError) {
+                // What the last round removed is durable before the next file goes.
+                if isShort { try fileSystem.syncDirectory(directory) }
+                isShort = false
                 while try retireOldest(&oldest) {}
                 try prepareStandby()
                 try emptyOldest(fullSegment: &fullSegment)
                 updateSpace()
             } catch {
-                return fail(error)
+                guard error.isShortage else { return fail(error) }
+                isShort = true
+                noteNoSegment()
+                updateSpace()
             }
             let closing = maintenance.wait(milliseconds: options.spacePollMilliseconds) { requests -> Bool? in
                 if requests.closing { return true }
@@ -79,10 +86,15 @@ extension DurableLog {
                 add(standby: try SegmentPreparation(self).create(sequence: next))
             } catch {
                 guard error.isOutOfSpace else { throw error }
-                state.withLock { $0.allocationFailed = true }
-                return state.signal()
+                return noteNoSegment()
             }
         }
+    }
+
+    /// The writer, if it waits for a segment, must know that there may be none for a while.
+    private func noteNoSegment() {
+        state.withLock { $0.allocationFailed = true }
+        state.signal()
     }
 
     private func add(standby segment: SegmentFile) {
@@ -122,12 +134,12 @@ extension DurableLog {
         return true
     }
 
-    /// - Returns: `nil` when the disk is too full even to rename a file.
+    /// - Returns: `nil` when the disk is too full even to rename a file, or when the system lacks descriptors or memory.
     private func recycle(_ segment: SegmentFile, as sequence: UInt64) throws(LogError) -> SegmentFile? {
         do throws(LogError) {
             return try SegmentPreparation(self).recycle(segment, sequence: sequence)
         } catch {
-            guard error.isOutOfSpace else { throw error }
+            guard error.isOutOfSpace || error.isShortage else { throw error }
             return nil
         }
     }

@@ -1,7 +1,8 @@
 package import AtlasCore
 internal import Glibc
 
-/// Why the log cannot be opened or cannot go on. None of them is retried: a node stops serving on any of these.
+/// Why the log cannot be opened or cannot go on. A node stops serving on any of these, but
+/// for what passes by itself while it prepares and retires segments: that is tried again.
 package enum LogError: Error, Hashable, Sendable {
     /// The operating system refused; `operation` is the call, `code` its `errno`.
     case io(operation: String, path: String, code: Int32)
@@ -14,10 +15,19 @@ package enum LogError: Error, Hashable, Sendable {
     /// The log was closed while records waited for space on the disk.
     case closedWithoutSpace(path: String)
 
-    /// Whether the disk or a quota is full, which passes by itself, unlike any other failure.
+    /// Whether the disk or a quota is full, which passes by itself.
     package var isOutOfSpace: Bool {
         guard case .io(_, _, let code) = self else { return false }
         return code == ENOSPC || code == EDQUOT
+    }
+
+    /// Whether the system lacked descriptors, memory or a moment for the call, which passes by itself. Not so for a sync: after
+    /// an error the kernel may have dropped what was to be written.
+    package var isShortage: Bool {
+        guard case .io(let operation, _, let code) = self, operation != "fdatasync", operation != "fsync" else {
+            return false
+        }
+        return [EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN, EINTR].contains(code)
     }
 }
 

@@ -35,12 +35,16 @@ struct SegmentPreparation {
     func recycle(_ segment: SegmentFile, sequence: UInt64) throws(LogError) -> SegmentFile {
         let temporary = directory + "/" + SegmentFormat.temporaryName(of: sequence)
         try fileSystem.rename(segment.file.path, to: temporary)
-        try fileSystem.syncDirectory(directory)
-        let file = try fileSystem.open(temporary, create: false, writable: true)
         do throws(LogError) {
-            return try publish(file, sequence: sequence)
+            try fileSystem.syncDirectory(directory)
+            let file = try fileSystem.open(temporary, create: false, writable: true)
+            do throws(LogError) {
+                return try publish(file, sequence: sequence)
+            } catch {
+                fileSystem.close(file)
+                throw error
+            }
         } catch {
-            fileSystem.close(file)
             try? fileSystem.remove(temporary)
             throw error
         }

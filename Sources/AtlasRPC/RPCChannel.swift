@@ -56,7 +56,8 @@ package final class RPCChannel: @unchecked Sendable {
             eventLoop: eventLoop,
             index: 0,
             limits: configuration.limits,
-            shortestTimeout: configuration.shortestTimeout
+            shortestTimeout: configuration.shortestTimeout,
+            memory: RPCMemory()
         )
     }
 

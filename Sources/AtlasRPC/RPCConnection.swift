@@ -1,6 +1,7 @@
 internal import NIOCore
 internal import NIOHPACK
 internal import NIOHTTP2
+internal import Synchronization
 
 /// One HTTP/2 connection: the table of its streams, its windows, its time limits. Server and client derive from it.
 ///
@@ -20,7 +21,14 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     private var recent: RPCStream?
 
     // Inbound.
-    var inboundBytes = 0
+    var inboundBytes = 0 {
+        didSet {
+            guard (oldValue == 0) != (inboundBytes == 0) else { return }
+            loop.memory.holders.add(inboundBytes == 0 ? -1 : 1, ordering: .relaxed)
+        }
+    }
+    /// Not a client's: no crowd of clients makes its messages too many.
+    var isOfCluster = false
     private var inboundWindow = HTTP2Configuration.defaultWindowBytes
     /// What of that has not left HTTP/2.
     private var unsentWindow = 0
@@ -70,6 +78,10 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
 
     // MARK: What the two sides do differently
 
+    /// Whether there is a place for the connection; asked once, before anything else happens on it.
+    func takesPlace() -> Bool { true }
+    /// The last of the peer's streams that was looked at.
+    var lastPeerStreamID: HTTP2StreamID { .rootStream }
     func becameActive() {}
     func receivedHeaders(_ id: HTTP2StreamID, _ headers: HPACKHeaders, endStream: Bool) {}
     func receivedSettings(_ settings: HTTP2Settings) {}
@@ -102,6 +114,11 @@ class RPCConnection: ChannelInboundHandler, NIOHTTP2FrameDelegate, @unchecked Se
     }
 
     private func activate() {
+        guard takesPlace() else {
+            isClosed = true
+            context?.close(promise: nil)
+            return
+        }
         loop.statistics.connectionsOpened &+= 1
         loop.statistics.connectionsOpen &+= 1
         loop.add(self)
@@ -342,7 +359,12 @@ extension RPCConnection {
         case .rstStream:
             if ownResets.remove(frame.streamID) == nil { streamErrorFollows = true }
         case .goAway:
-            if ownGoAways > 0 { ownGoAways -= 1 } else { connectionErrorFollows = true }
+            if ownGoAways > 0 {
+                ownGoAways -= 1
+            } else {
+                connectionErrorFollows = true
+                coalescer.amendGoAway(lastStreamID: lastPeerStreamID)
+            }
         default:
             break
         }
@@ -363,6 +385,7 @@ extension RPCConnection {
         // After a pause of our own, the peer's answer may lie unread in the socket.
         if !loop.isLate { keepAlive(now) }
         closeIfStalled(now)
+        giveUpUnfinished()
         // Others may have made room.
         relieveIfUncongested()
         for stream in streams.values { stream.tick(now) }
@@ -384,6 +407,19 @@ extension RPCConnection {
             lastProgress = now
         } else if now - lastProgress >= loop.limits.outboundStallTimeout {
             fail("the peer does not read")
+        }
+    }
+
+    /// While all together hold much, a connection with more than its share loses the largest of its unfinished messages. Those
+    /// that arrive at any speed are not there for long enough to be met here.
+    private func giveUpUnfinished() {
+        while !isOfCluster, inboundBytes > loop.inboundBytesShare {
+            let open = streams.values.filter(\.isOpen)
+            guard let largest = open.max(by: { $0.accountedBytes < $1.accountedBytes }), largest.accountedBytes > 0
+            else {
+                return
+            }
+            largest.giveUpUnfinished()
         }
     }
 

@@ -12,11 +12,11 @@ package enum RPCFault: Sendable, Hashable {
     case truncatedMessage
     case noMessage
     case secondMessage
-    /// More than `inboundBytesMax` or `inboundBytesPerLoopMax`.
+    /// More than `inboundBytesMax` or `inboundBytesTotalMax`.
     case tooManyUnfinishedBytes
 
     case answerTooLarge(bytes: Int, max: Int)
-    /// More than `outboundBytesMax` or `outboundBytesPerLoopMax`.
+    /// More than `outboundBytesMax` or `outboundBytesTotalMax`.
     case tooManyAnswersWaiting
 
     /// What the client is told; see ``RPCServerConfiguration/describe``.

@@ -20,8 +20,13 @@ package struct RPCLimits: Sendable {
     /// What unfinished or waiting messages of one connection may hold. The stream that goes above ends with RESOURCE_EXHAUSTED.
     package var inboundBytesMax = 32 << 20
 
-    /// What unfinished or waiting messages of all connections of one event loop may hold.
-    package var inboundBytesPerLoopMax = 256 << 20
+    /// The same for all connections of all event loops together. From half of this on, `inboundBytesMax` is at most an equal
+    /// share of that half for each connection that has any, but not less than `inboundBytesShareMin`; and those that stay above
+    /// their share lose the largest of such messages, so that slow senders make room for the others.
+    package var inboundBytesTotalMax = 256 << 20
+
+    /// What a connection may add to its unfinished messages in any case, as long as there is room at all.
+    package var inboundBytesShareMin = 1 << 20
 
     /// A stream is writable while less than this waits to be sent on it.
     package var streamOutboundBytesMax = 128 << 10
@@ -34,9 +39,9 @@ package struct RPCLimits: Sendable {
     /// them is small: the socket's own buffer, and 1000 frames without data, after which HTTP/2 gives the connection up.
     package var outboundBytesMax = 64 << 20
 
-    /// The same for all connections of one event loop together. From half of this on, `outboundBytesHigh` is at most an equal
+    /// The same for all connections of all event loops together. From half of this on, `outboundBytesHigh` is at most an equal
     /// share of that half, so that connections that do not read make room for the others after `outboundStallTimeout`.
-    package var outboundBytesPerLoopMax = 512 << 20
+    package var outboundBytesTotalMax = 512 << 20
 
     /// A connection that stays above `outboundBytesHigh` and takes nothing for this long is closed.
     package var outboundStallTimeout = TimeAmount.seconds(30)

@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import Synchronization
 
 /// What all connections of one event loop share: the flush at the end of a turn, one timer, the counters, write buffers.
 // @unchecked: confined to its event loop.
@@ -8,11 +9,11 @@ final class RPCLoop: @unchecked Sendable {
     let limits: RPCLimits
     var statistics = RPCStatistics()
 
+    let memory: RPCMemory
     /// Bytes of unfinished and waiting messages of all connections.
-    var inboundBytes = 0
-
+    var inboundBytes: SharedPart
     /// Bytes that calls of all connections have handed over and that have not left HTTP/2.
-    var outboundBytes = 0
+    var outboundBytes: SharedPart
 
     private var connections: [ObjectIdentifier: RPCConnection] = [:]
     private var timer: RepeatedTask?
@@ -26,8 +27,13 @@ final class RPCLoop: @unchecked Sendable {
     private var flushing: [RPCConnection] = []
     private var writeBuffers: [ByteBuffer] = []
 
-    /// - Parameter shortestTimeout: The shortest time that any connection measures; decides how often they are looked at.
-    init(eventLoop: any EventLoop, index: Int, limits: RPCLimits, shortestTimeout: TimeAmount) {
+    /// - Parameters:
+    ///   - shortestTimeout: The shortest time that any connection measures; decides how often they are looked at.
+    ///   - memory: Shared by the loops that share the limits.
+    init(eventLoop: any EventLoop, index: Int, limits: RPCLimits, shortestTimeout: TimeAmount, memory: RPCMemory) {
+        self.memory = memory
+        inboundBytes = SharedPart(of: memory.inbound, max: limits.inboundBytesTotalMax)
+        outboundBytes = SharedPart(of: memory.outbound, max: limits.outboundBytesTotalMax)
         self.eventLoop = eventLoop
         self.index = index
         self.limits = limits
@@ -38,12 +44,26 @@ final class RPCLoop: @unchecked Sendable {
 // MARK: - Bounds
 
 extension RPCLoop {
-    /// What may wait to be sent on one connection before it counts as congested. Once half of what the loop may hold is
-    /// taken, this is an equal share of that half: some connection is above it, and ends if it does not read.
+    /// What may wait to be sent on one connection before it counts as congested. Once half of what all may hold is taken, this is an equal share of that half: some connection is above it, and ends if it does not read.
     var outboundBytesHigh: Int {
-        let half = limits.outboundBytesPerLoopMax / 2
-        guard outboundBytes > half else { return limits.outboundBytesHigh }
-        return min(limits.outboundBytesHigh, half / max(connections.count, 1))
+        let half = limits.outboundBytesTotalMax / 2
+        guard outboundBytes.total > half else { return limits.outboundBytesHigh }
+        return min(limits.outboundBytesHigh, half / max(memory.connections.load(ordering: .relaxed), 1))
+    }
+
+    /// What unfinished and waiting messages of one connection may hold for long. Once half of what all may hold is taken, this
+    /// is an equal share of that half.
+    var inboundBytesShare: Int {
+        let half = limits.inboundBytesTotalMax / 2
+        let holders = memory.holders.load(ordering: .relaxed)
+        guard inboundBytes.total > half, holders > 1 else { return limits.inboundBytesMax }
+        return min(limits.inboundBytesMax, half / holders)
+    }
+
+    /// Whether a connection that holds so much may not have taken more.
+    func hasTooMuch(inboundBytes held: Int) -> Bool {
+        guard held <= limits.inboundBytesMax, inboundBytes.total <= limits.inboundBytesTotalMax else { return true }
+        return held > max(inboundBytesShare, limits.inboundBytesShareMin)
     }
 }
 
@@ -71,6 +91,7 @@ extension RPCLoop {
 extension RPCLoop {
     func add(_ connection: RPCConnection) {
         connections[ObjectIdentifier(connection)] = connection
+        memory.connections.add(1, ordering: .relaxed)
         if timer == nil {
             roughNow = .now()
             timer = eventLoop.scheduleRepeatedTask(initialDelay: tickInterval, delay: tickInterval) { _ in self.tick() }
@@ -79,6 +100,7 @@ extension RPCLoop {
 
     func remove(_ connection: RPCConnection) {
         connections[ObjectIdentifier(connection)] = nil
+        memory.connections.subtract(1, ordering: .relaxed)
         if connections.isEmpty {
             timer?.cancel()
             timer = nil

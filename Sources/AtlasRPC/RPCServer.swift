@@ -11,6 +11,7 @@ package final class RPCServer: Sendable {
         let configuration: RPCServerConfiguration
         let connectionCount = Atomic<Int>(0)
         let isShutDown = Atomic<Bool>(false)
+        let places: Mutex<ConnectionPlaces>
 
         init(methods: [RPCMethod], configuration: RPCServerConfiguration) {
             var table: [String: RPCMethod.Kind] = [:]
@@ -22,6 +23,7 @@ package final class RPCServer: Sendable {
             }
             self.methods = table
             self.configuration = configuration
+            places = Mutex(ConnectionPlaces(configuration))
         }
     }
 
@@ -37,6 +39,7 @@ package final class RPCServer: Sendable {
     package init(methods: [RPCMethod], configuration: RPCServerConfiguration, group: any EventLoopGroup) {
         shared = Shared(methods: methods, configuration: configuration)
         self.group = group
+        let memory = RPCMemory()
         var loops: [RPCLoop] = []
         for eventLoop in group.makeIterator() {
             loops.append(
@@ -44,7 +47,8 @@ package final class RPCServer: Sendable {
                     eventLoop: eventLoop,
                     index: loops.count,
                     limits: configuration.limits,
-                    shortestTimeout: configuration.shortestTimeout
+                    shortestTimeout: configuration.shortestTimeout,
+                    memory: memory
                 )
             )
         }
@@ -60,9 +64,9 @@ package final class RPCServer: Sendable {
         let (shared, loops) = (shared, loops)
         let listener = try await ServerBootstrap(group: group)
             .serverChannelInitializer { channel in
-                // Out of file descriptors: wait a moment instead of spinning.
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptBackoffHandler())
+                    let pause = AcceptPause(onPause: shared.configuration.onAcceptPause)
+                    try channel.pipeline.syncOperations.addHandler(pause)
                 }
             }
             .serverChannelOption(.backlog, value: shared.configuration.backlog)
@@ -79,18 +83,17 @@ package final class RPCServer: Sendable {
         guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else {
             preconditionFailure("a connection on a loop that is not in the group")
         }
-        let count = shared.connectionCount.add(1, ordering: .relaxed).newValue
+        shared.connectionCount.add(1, ordering: .relaxed)
         channel.closeFuture.whenComplete { _ in shared.connectionCount.subtract(1, ordering: .relaxed) }
-        guard count <= shared.configuration.connectionsMax, !shared.isShutDown.load(ordering: .relaxed) else {
-            loop.statistics.connectionsRefused &+= 1
-            return channel.close()
-        }
+        guard !shared.isShutDown.load(ordering: .relaxed) else { return channel.close() }
         return channel.eventLoop.makeCompletedFuture {
             try shared.configuration.initializePipeline?(channel)
             let connection = RPCServerConnection(
                 loop: loop,
                 methods: shared.methods,
-                configuration: shared.configuration
+                configuration: shared.configuration,
+                takePlace: { address in shared.places.withLock { $0.take(for: address) } },
+                giveBackPlace: { place, address in shared.places.withLock { $0.giveBack(place, of: address) } }
             )
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandlers([

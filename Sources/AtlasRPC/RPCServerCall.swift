@@ -43,6 +43,12 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
     /// Where the client is; nil once the stream is closed.
     package var peerAddress: SocketAddress? { connection?.context?.remoteAddress }
 
+    /// The client belongs to those that the server keeps a reserve of connections for: this one may stay.
+    package func keepConnection() {
+        eventLoop.assertInEventLoop()
+        (connection as? RPCServerConnection)?.keep()
+    }
+
     /// Time until the deadline; nil if there is none, zero if it has passed.
     package var timeRemaining: TimeAmount? {
         deadline.map { max($0 - .now(), .zero) }
@@ -123,7 +129,12 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
         handler(self, request)
     }
 
-    override var keptBytes: Int { request?.readableBytes ?? 0 }
+    /// Bytes of messages that a stream's handler has been given and keeps for later turns: they count as waiting here.
+    package var handlerBytes = 0 {
+        didSet { account() }
+    }
+
+    override var keptBytes: Int { handlerBytes + (request?.readableBytes ?? 0) }
 
     override func becameWritable() {
         if case .stream(let handler) = handler { handler.writable() }
@@ -199,6 +210,7 @@ package final class RPCServerCall: RPCStream, @unchecked Sendable {
         handler = .none
         onCancel = nil
         request = nil
+        handlerBytes = 0
         requestDeadline = .distantFuture
         loop.statistics.end(code)
         reader.removeAll()
@@ -289,7 +301,7 @@ extension RPCServerCall {
             return false
         }
         guard connection.outboundBytes + message.count <= loop.limits.outboundBytesMax,
-            loop.outboundBytes + message.count <= loop.limits.outboundBytesPerLoopMax
+            loop.outboundBytes.total + message.count <= loop.limits.outboundBytesTotalMax
         else {
             failLocally(.tooManyAnswersWaiting)
             return false

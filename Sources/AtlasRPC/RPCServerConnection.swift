@@ -17,21 +17,71 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
 
     private let methods: [String: RPCMethod.Kind]
     private let configuration: RPCServerConfiguration
+    private let takePlace: (SourceAddress) -> ConnectionPlaces.Place?
+    private let giveBackPlace: (ConnectionPlaces.Place, SourceAddress) -> Void
+    private var place: ConnectionPlaces.Place?
+    private var address = SourceAddress(nil)
+    /// While the connection has a reserved place and has not shown that it is for one of the cluster's own: since when.
+    private var isOnTrialSince: NIODeadline?
 
     private var phase: Phase
     private let diesAt: NIODeadline
     private var idleSince = NIODeadline.now()
     private var lastStreamID = HTTP2StreamID.rootStream
+    override var lastPeerStreamID: HTTP2StreamID { lastStreamID }
     private var malformedRequests = 0
 
-    init(loop: RPCLoop, methods: [String: RPCMethod.Kind], configuration: RPCServerConfiguration) {
+    init(
+        loop: RPCLoop,
+        methods: [String: RPCMethod.Kind],
+        configuration: RPCServerConfiguration,
+        takePlace: @escaping (SourceAddress) -> ConnectionPlaces.Place?,
+        giveBackPlace: @escaping (ConnectionPlaces.Place, SourceAddress) -> Void
+    ) {
         self.methods = methods
         self.configuration = configuration
+        self.takePlace = takePlace
+        self.giveBackPlace = giveBackPlace
         let now = NIODeadline.now()
         phase = .handshake(since: now)
         let age = configuration.connectionAgeMax.nanoseconds
         diesAt = now + .nanoseconds(age / 10 * 9 + Int64.random(in: 0...max(age / 5, 1)))
         super.init(loop: loop)
+    }
+
+    // MARK: The connection's place
+
+    override func takesPlace() -> Bool {
+        address = SourceAddress(context?.remoteAddress)
+        place = takePlace(address)
+        switch place {
+        case .regular: break
+        case .reserved: isOnTrialSince = .now()
+        case nil: noteRefusal()
+        }
+        return place != nil
+    }
+
+    override func becameInactive(_ reason: String) {
+        if let place { giveBackPlace(place, address) }
+        place = nil
+    }
+
+    /// The client is one that the reserve is for.
+    func keep() {
+        isOnTrialSince = nil
+        isOfCluster = true
+    }
+
+    private func endTrial() {
+        isOnTrialSince = nil
+        noteRefusal()
+        close("there are too many connections")
+    }
+
+    private func noteRefusal() {
+        loop.statistics.connectionsRefused &+= 1
+        configuration.onRefusal(context?.remoteAddress)
     }
 
     // MARK: Calls
@@ -48,6 +98,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
 
     private func open(_ id: HTTP2StreamID, _ headers: HPACKHeaders, endStream: Bool) {
         guard let request = RequestHeaders(headers) else { return refuse(id) }
+        if isOnTrialSince != nil, !request.path.hasPrefix(configuration.reservedPaths) { return endTrial() }
         let call = RPCServerCall(loop: loop, path: request.path, headers: headers)
         call.receivedEnd = endStream
         insert(call, id)
@@ -104,6 +155,7 @@ final class RPCServerConnection: RPCConnection, @unchecked Sendable {
     }
 
     override func ticked(_ now: NIODeadline) {
+        if let isOnTrialSince, now - isOnTrialSince >= configuration.reservedTimeout { return endTrial() }
         if !streams.isEmpty { idleSince = now }
         switch phase {
         case .handshake(let since):

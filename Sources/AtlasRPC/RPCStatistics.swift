@@ -4,7 +4,7 @@ package struct RPCStatistics: Sendable, Hashable {
     package var connectionsOpened: UInt64 = 0
     /// Connections that are open now.
     package var connectionsOpen: UInt64 = 0
-    /// Connections closed at once because `connectionsMax` was reached.
+    /// Connections closed because there was no place for them: too many in all, or too many from their address.
     package var connectionsRefused: UInt64 = 0
     /// Connections closed because the peer broke HTTP/2, flooded, did not answer a PING or did not read.
     package var connectionsFailed: UInt64 = 0

@@ -32,7 +32,7 @@ package class RPCStream: @unchecked Sendable {
     private var isReadingPaused = false
     private var isDelivering = false
     /// What of the connection's `inboundBytes` is ours.
-    private var accountedBytes = 0
+    private(set) var accountedBytes = 0
     /// What the peer may still send.
     var inboundWindow = 0
     /// What of that has not left HTTP/2.
@@ -179,20 +179,25 @@ extension RPCStream {
         let growth = bytes - accountedBytes
         accountedBytes = bytes
         connection.inboundBytes += growth
-        loop.inboundBytes += growth
+        loop.inboundBytes.add(growth)
         guard growth > 0, isOpen else { return }
-        if connection.inboundBytes > loop.limits.inboundBytesMax
-            || loop.inboundBytes > loop.limits.inboundBytesPerLoopMax
-        {
-            failLocally(.tooManyUnfinishedBytes)
-            reader.removeAll()
-            account()
-        }
+        let isTooMuch =
+            connection.isOfCluster
+            ? connection.inboundBytes > loop.limits.inboundBytesMax
+            : loop.hasTooMuch(inboundBytes: connection.inboundBytes)
+        if isTooMuch { giveUpUnfinished() }
+    }
+
+    /// Ends the call, and with it what its unfinished and waiting messages hold.
+    func giveUpUnfinished() {
+        failLocally(.tooManyUnfinishedBytes)
+        reader.removeAll()
+        account()
     }
 
     private func releaseAccount() {
         connection?.inboundBytes -= accountedBytes
-        loop.inboundBytes -= accountedBytes
+        loop.inboundBytes.add(-accountedBytes)
         accountedBytes = 0
     }
 
@@ -268,7 +273,7 @@ extension RPCStream {
         guard let connection else { return }
         outboundBytes += bytes
         connection.outboundBytes += bytes
-        loop.outboundBytes += bytes
+        loop.outboundBytes.add(bytes)
     }
 
     private func markDirty() {

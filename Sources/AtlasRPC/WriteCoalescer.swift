@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import NIOHTTP2
 
 /// Sits between HTTP/2 and the socket and joins small frames: a unary answer is three frames of a few bytes, and a batch of
 /// answers becomes one buffer and one `write` instead of hundreds.
@@ -9,10 +10,14 @@ final class WriteCoalescer: ChannelDuplexHandler {
 
     /// Larger writes are not worth a copy.
     private static let copyBytesMax = 4 << 10
+    /// Of an HTTP/2 frame: length, type, flags, stream. In a GOAWAY, the last stream follows.
+    private static let frameHeaderBytes = 9
 
     private let loop: RPCLoop
     private var joined: ByteBuffer?
     private var context: ChannelHandlerContext?
+    /// What the next frame, a GOAWAY, is to name.
+    private var goAwayLastStreamID: HTTP2StreamID?
     /// Everything is sent, and the peer has not closed yet: what it still says is not heard.
     private var lingering: Scheduled<Void>?
 
@@ -39,14 +44,24 @@ final class WriteCoalescer: ChannelDuplexHandler {
             promise?.fail(ChannelError.outputClosed)
             return
         }
-        guard case .byteBuffer(let bytes) = unwrapOutboundIn(data),
+        guard case .byteBuffer(var bytes) = unwrapOutboundIn(data),
             promise == nil, bytes.readableBytes <= Self.copyBytesMax
         else {
             emit(context)
             context.write(data, promise: promise)
             return
         }
+        if let last = goAwayLastStreamID {
+            goAwayLastStreamID = nil
+            bytes.setInteger(UInt32(Int32(last)), at: bytes.readerIndex + Self.frameHeaderBytes)
+        }
         append(bytes, context)
+    }
+
+    /// HTTP/2 writes a GOAWAY next, of its own accord. To a peer that breaks the rules it says that no stream was looked at,
+    /// which would let the client send again what has been done.
+    func amendGoAway(lastStreamID: HTTP2StreamID) {
+        goAwayLastStreamID = lastStreamID
     }
 
     func flush(context: ChannelHandlerContext) {

@@ -16,7 +16,7 @@ extension RocksDBOptions {
 
     private func setDatabaseOptions(_ options: OpaquePointer) {
         rocksdb_options_set_create_if_missing(options, 1)
-        rocksdb_options_set_max_open_files(options, Int32(clamping: min(openFilesMax, openFilesAllowed())))
+        rocksdb_options_set_max_open_files(options, Int32(clamping: openFilesAllowed()))
         rocksdb_options_set_max_background_jobs(options, Int32(clamping: backgroundJobsMax))
         // Files are deleted by background threads, never by the one that dropped the last use of them.
         rocksdb_options_set_avoid_unnecessary_blocking_io(options, 1)
@@ -74,11 +74,16 @@ extension RocksDBOptions {
         rocksdb_options_set_prepopulate_blob_cache(options, Int32(rocksdb_prepopulate_blob_flush_only))
     }
 
-    /// Half of the files that this process may open; the rest is for connections and the log.
+    /// How many table and blob files are kept open where the process may open `limit` files: half of them at most; the rest is
+    /// for connections and the log.
+    package func openFiles(ofLimit limit: Int) -> Int {
+        min(openFilesMax, max(limit / 2, 64))
+    }
+
     private func openFilesAllowed() -> Int {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return openFilesMax }
-        return max(Int(clamping: limit.rlim_cur) / 2, 64)
+        return openFiles(ofLimit: Int(clamping: limit.rlim_cur))
     }
 }
 

@@ -55,6 +55,8 @@ package final class Server: Sendable {
     package static func start(_ config: AtlasConfiguration, logger: Logger) async throws -> Server {
         let threads = config.node.transport.eventLoops
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads > 0 ? threads : System.coreCount)
+        let budget = DescriptorBudget(eventLoops: threads > 0 ? threads : System.coreCount)
+        let transport = RPCServerConfiguration(config).fitted(to: budget, logger).reporting(to: logger)
         let (failures, failure) = AsyncStream.makeStream(of: String.self)
         do {
             let node = try await Node.open(config, group: group, logger: logger) { failure.yield($0) }
@@ -67,7 +69,7 @@ package final class Server: Sendable {
             let service = AtlasDBService(service: KeyValueService(node: node), loops: loops)
             let rpc = RPCServer(
                 methods: service.methods + health.methods + admin.methods + PeerService(node: node).methods,
-                configuration: RPCServerConfiguration(config),
+                configuration: transport,
                 group: group
             )
             serving.withLockedValue { $0.server = rpc }
@@ -144,30 +146,5 @@ package final class Server: Sendable {
     private static func close(_ node: Node) async {
         // In a task of its own: if this one is cancelled, the node must be closed all the same.
         await Task { _ = try? await NIOThreadPool.singleton.runIfActive { node.close() } }.value
-    }
-}
-
-extension RPCServerConfiguration {
-    init(_ config: AtlasConfiguration) {
-        self.init()
-        let transport = config.node.transport
-        // What is too large for a limit of its own is to hear of that limit.
-        limits.receiveMessageBytesMax = max(transport.maxRecvMsgSize, config.cluster.limits.requestBytesMax)
-        limits.sendMessageBytesMax = transport.maxSendMsgSize
-        // What is allowed alone must have room where nothing else is.
-        let largestRequest = limits.receiveMessageBytesMax + RPCMessage.prefixLength
-        limits.inboundBytesMax = max(limits.inboundBytesMax, largestRequest)
-        limits.inboundBytesPerLoopMax = max(limits.inboundBytesPerLoopMax, 2 * largestRequest)
-        let largestAnswer = limits.sendMessageBytesMax + RPCMessage.prefixLength
-        limits.outboundBytesMax = max(limits.outboundBytesMax, largestAnswer)
-        limits.outboundBytesPerLoopMax = max(limits.outboundBytesPerLoopMax, 2 * largestAnswer)
-        limits.keepAliveTime = .milliseconds(Int64(transport.keepAliveTime.wholeMilliseconds))
-        limits.keepAliveTimeout = .milliseconds(Int64(transport.keepAliveTimeout.wholeMilliseconds))
-        streamsMax = transport.maxConcurrentStream
-        connectionsMax = transport.maxConnections
-        connectionTimeout = .milliseconds(Int64(transport.connectionTimeout.wholeMilliseconds))
-        connectionIdleMax = .milliseconds(Int64(transport.maxConnectionIdle.wholeMilliseconds))
-        connectionAgeMax = .milliseconds(Int64(transport.maxConnectionAge.wholeMilliseconds))
-        describe = { fault, isHandled in ServiceError(fault, isHandled: isHandled).rpcStatus }
     }
 }

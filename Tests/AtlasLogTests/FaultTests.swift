@@ -113,6 +113,36 @@ import Testing
         #expect(try records(in: directory).map(\.firstSlot.rawValue) == Array(1...token))
     }
 
+    /// What the system lacks for a moment is no failure of the log, wherever it is met.
+    @Test(arguments: [EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN, EINTR])
+    func aShortageOfDescriptorsOrMemoryPasses(code: Int32) throws {
+        let log = try started()
+        defer { log.close() }
+        #expect(eventually { log.statistics().standbySegments == 2 })
+        for fault in 0..<3 {
+            let first = UInt64(fault) * 600 + 1
+            system.set { faults in
+                if fault == 0 { faults.openError = code }
+                if fault == 1 { faults.syncDirectoryError = code }
+                if fault == 2 { faults.allocationError = code }
+            }
+            for token in first..<first + 600 {
+                log.append([entries(1, token...token, bytes(1000, token))], shard: 0, token: token, mustSync: false)
+                // Segments die meanwhile, and are to be used again or removed.
+                guard fault < 2, token % 50 == 0 else { continue }
+                log.truncate(tablet: TabletID(rawValue: 1), epoch: 1, through: Slot(rawValue: token - 40))
+            }
+            #expect(eventually { !log.acceptsWrites })
+            #expect(reports.now.failures.isEmpty)
+            system.set { faults in
+                (faults.openError, faults.syncDirectoryError, faults.allocationError) = (nil, nil, nil)
+            }
+            #expect(reports.wait(0, first + 599))
+            #expect(eventually { log.acceptsWrites })
+        }
+        #expect(reports.now.failures.isEmpty)
+    }
+
     @Test func recordsBeyondTheReserveWaitForSpace() throws {
         let log = try started()
         defer { log.close() }

@@ -110,6 +110,8 @@ final class FaultyFileSystem: LogFileSystem {
         var writeError: Int32?
         var syncError: Int32?
         var allocationError: Int32?
+        var openError: Int32?
+        var syncDirectoryError: Int32?
         var freeBytes: UInt64?
         var syncMicroseconds: UInt32 = 0
         var bytesRead = 0
@@ -135,10 +137,15 @@ final class FaultyFileSystem: LogFileSystem {
     func size(of file: LogFile) throws(LogError) -> Int { try system.size(of: file) }
     func rename(_ path: String, to newPath: String) throws(LogError) { try system.rename(path, to: newPath) }
     func remove(_ path: String) throws(LogError) { try system.remove(path) }
-    func syncDirectory(_ path: String) throws(LogError) { if syncs { try system.syncDirectory(path) } }
+
+    func syncDirectory(_ path: String) throws(LogError) {
+        if let error = faults.withLock(\.syncDirectoryError) { throw .io(operation: "open", path: path, code: error) }
+        if syncs { try system.syncDirectory(path) }
+    }
 
     func open(_ path: String, create: Bool, writable: Bool) throws(LogError) -> LogFile {
-        try system.open(path, create: create, writable: writable)
+        if let error = faults.withLock(\.openError) { throw .io(operation: "open", path: path, code: error) }
+        return try system.open(path, create: create, writable: writable)
     }
 
     func read(

@@ -120,6 +120,11 @@ final class RawClient: Sendable {
         frames.last { $0.type == 7 }?.payload.getInteger(at: 4)
     }
 
+    /// The last stream that the last GOAWAY names.
+    var goAwayLastStream: UInt32? {
+        frames.last { $0.type == 7 }?.payload.getInteger(at: 0)
+    }
+
     /// A message with its prefix.
     static func message(_ text: String) -> ByteBuffer {
         var buffer = ByteBuffer()

@@ -101,10 +101,10 @@ import Testing
         }
     }
 
-    /// Connections that do not read fill what their loop may hold: others are refused, until those are closed.
-    @Test func outboundBytesPerLoopMax() async throws {
+    /// Connections that do not read fill what all may hold: others are refused, until those are closed.
+    @Test func outboundBytesTotalMax() async throws {
         var configuration = RPCServerConfiguration()
-        configuration.limits.outboundBytesPerLoopMax = 1 << 20
+        configuration.limits.outboundBytesTotalMax = 1 << 20
         // On a busy machine too, all three have asked before the first is closed.
         configuration.limits.outboundStallTimeout = .seconds(3)
         try await TestServer.with(configuration, group: TestServer.group.next()) { server in

@@ -104,8 +104,8 @@ import Testing
         config.node.transport.maxRecvMsgSize = 300 << 20
         let limits = RPCServerConfiguration(config).limits
         #expect(limits.outboundBytesMax > limits.sendMessageBytesMax)
-        #expect(limits.outboundBytesPerLoopMax > limits.sendMessageBytesMax)
+        #expect(limits.outboundBytesTotalMax > limits.sendMessageBytesMax)
         #expect(limits.inboundBytesMax > limits.receiveMessageBytesMax)
-        #expect(limits.inboundBytesPerLoopMax > limits.receiveMessageBytesMax)
+        #expect(limits.inboundBytesTotalMax > limits.receiveMessageBytesMax)
     }
 }

@@ -292,7 +292,7 @@ extension RPCChannelConfiguration {
         limits.sendMessageBytesMax = configuration.sendMessageBytesMax
         limits.receiveMessageBytesMax = configuration.receiveMessageBytesMax
         limits.inboundBytesMax = max(limits.inboundBytesMax, configuration.receiveMessageBytesMax)
-        limits.inboundBytesPerLoopMax = max(limits.inboundBytesPerLoopMax, 2 * configuration.receiveMessageBytesMax)
+        limits.inboundBytesTotalMax = max(limits.inboundBytesTotalMax, 2 * configuration.receiveMessageBytesMax)
         connectTimeout = TimeAmount(configuration.connectTimeout)
         backoffMin = TimeAmount(configuration.retry.backoffMin)
         backoffMax = TimeAmount(configuration.retry.backoffMax)

@@ -59,6 +59,8 @@ package struct TransportConfig: Hashable, Sendable {
     package var insecure = false
     package var eventLoops = 0
     package var maxConnections = 10_000
+    /// Zero is half of `maxConnections`.
+    package var maxConnectionsPerAddress = 0
     package var maxConcurrentStream = 100
     package var maxRecvMsgSize = 4 << 20
     package var maxSendMsgSize = 4 << 20

@@ -238,7 +238,18 @@ extension Setting {
             "transport.max_connections",
             \.node.transport.maxConnections,
             .count(1...1_000_000),
-            "The most connections; more are closed at once."
+            "The most connections; more are closed at once.",
+            details: """
+                Nodes of the cluster have 128 beyond these, so that clients cannot lock them out. Where the process may not open \
+                as many files (ulimit -n), the node takes fewer, and says so when it starts.
+                """
+        ),
+        Setting(
+            "transport.max_connections_per_address",
+            \.node.transport.maxConnectionsPerAddress,
+            .count(1...1_000_000, zero: "half of transport.max_connections"),
+            "The most connections from one address (of IPv6, from one /64 network); more are closed at once.",
+            details: "Raise it where clients come through one proxy or gateway."
         ),
         Setting(
             "transport.max_concurrent_stream",

@@ -15,6 +15,9 @@ package struct PeerService: Sendable {
         self.node = node
     }
 
+    /// What the paths of the methods begin with.
+    static let paths = "/atlas.Peer/"
+
     package var methods: [RPCMethod] {
         [
             .streaming("/atlas.Peer/Link") { call in PeerInbound(call, node: node) },
@@ -103,6 +106,7 @@ final class PeerInbound: RPCStreamHandler {
             let own = try peers.admit(hello)
             let id = NodeID(name: hello.nodeName)
             sender = (id, hello, peers.traffic[id])
+            call.keepConnection()
             call.widenWindow(to: Self.windowBytes)
             call.send(RPCMessage(bytes: own.encoded()))
             peers.noteInbound(number) { [call] in

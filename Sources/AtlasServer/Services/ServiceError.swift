@@ -178,7 +178,8 @@ extension ServiceError {
         case .closing:
             self.init(.unavailable, .shuttingDown, "the node is shutting down") { $0.outcomeUnknown = true }
         case .failed(let reason):
-            self.init(.dataLoss, .dataLoss, "the node has stopped: \(reason)") { $0.outcomeUnknown = true }
+            // No DATA_LOSS: what was acknowledged is in the log, and other nodes have it.
+            self.init(.unavailable, .shuttingDown, "the node has stopped: \(reason)") { $0.outcomeUnknown = true }
         }
     }
 

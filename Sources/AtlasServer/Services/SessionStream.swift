@@ -10,6 +10,10 @@ internal import NIOCore
 final class SessionStream: RPCStreamHandler, @unchecked Sendable {
     /// Calls in progress; more are refused.
     static let callsMax = 4_096
+    /// Calls that are begun in one turn of the loop, however many a message has.
+    static let callsPerTurnMax = 1_024
+    /// The loop looks at what others want before the next turn: a task without a delay would come before that.
+    private static let turnPause = TimeAmount.microseconds(200)
     /// Answers are sent once they have so many bytes, even within a turn.
     private static let messageBytes = 64 << 10
 
@@ -20,6 +24,9 @@ final class SessionStream: RPCStreamHandler, @unchecked Sendable {
     private var inProgress: [UInt64: SessionScan?] = [:]
     private var answers = ByteBuffer()
     private var isFlushArranged = false
+    /// The calls of a message that have not had their turn; nothing more is read meanwhile.
+    private var waiting: WireSessionCalls?
+    private var isTurnArranged = false
     private var isHalfClosed = false
 
     init(_ call: RPCServerCall, service: KeyValueService, loop: LoopContext) {
@@ -36,16 +43,48 @@ final class SessionStream: RPCStreamHandler, @unchecked Sendable {
     }
 
     func received(_ message: ByteBuffer) {
-        var calls = WireSessionCalls(decoding: message)
+        waiting = WireSessionCalls(decoding: message)
+        takeTurn()
+        guard waiting != nil else { return }
+        call.pauseReading()
+        call.handlerBytes = message.readableBytes
+    }
+
+    /// Begins the next calls of the message.
+    private func takeTurn() {
+        guard var calls = waiting else { return }
+        waiting = nil
         do throws(WireError) {
-            // The answers to the first calls of a message may have ended the session.
-            while call.isOpen, let next = try calls.next() {
+            for _ in 0..<Self.callsPerTurnMax {
+                // The answers to the first calls of a message may have ended the session.
+                guard call.isOpen, let next = try calls.next() else { return }
                 receive(next)
             }
             if loop.isEndingSessions { finishIfDone() }
         } catch {
-            call.finish(ServiceError.malformed(error).rpcStatus)
+            return call.finish(ServiceError.malformed(error).rpcStatus)
         }
+        guard call.isOpen else { return }
+        waiting = calls
+        arrangeTurn()
+    }
+
+    private func arrangeTurn() {
+        guard !isTurnArranged else { return }
+        isTurnArranged = true
+        loop.eventLoop.assumeIsolated().scheduleTask(in: Self.turnPause) {
+            self.isTurnArranged = false
+            self.goOn()
+        }
+    }
+
+    /// Goes on with the message, and then with the next ones, as long as the client takes its answers.
+    private func goOn() {
+        guard call.isOpen, !isTurnArranged, call.isWritable else { return }
+        takeTurn()
+        guard waiting == nil else { return }
+        call.handlerBytes = 0
+        if call.isWritable { call.resumeReading() }
     }
 
     func halfClosed() {
@@ -54,12 +93,13 @@ final class SessionStream: RPCStreamHandler, @unchecked Sendable {
     }
 
     func cancelled(_ status: RPCStatus) {
+        waiting = nil
         for case let scan? in inProgress.values { scan.cancel() }
         inProgress.removeAll()
     }
 
     func writable() {
-        call.resumeReading()
+        goOn()
     }
 }
 

@@ -67,6 +67,8 @@ class Server:
         self.port = free_port()
         self.log = directory / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
+        # How many files it may have open; None: as many as the tests.
+        self.files_max: int | None = None
         # Which program the next start runs.
         self.program: Callable[[], Path] = binary
         self._log_start = 0
@@ -88,6 +90,8 @@ class Server:
         command = [str(self.program()), "start", "--address", self.address, "--data-dir", str(self.data)]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
+        if self.files_max is not None:
+            command = ["prlimit", f"--nofile={self.files_max}:{self.files_max}", *command]
         # The caller's settings and the repository's config/ are not this server's.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ATLAS_")}
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
