@@ -42,6 +42,7 @@ final class Formation: Sendable {
     func answer(to note: FormationNote) throws(PeerRefusal) -> FormationNote {
         let own = self.note(to: note.hello.nodeName)
         try note.hello.checkCluster(against: own.hello)
+        try peers.checkName(note.hello)
         return own
     }
 
@@ -53,7 +54,8 @@ final class Formation: Sendable {
             hello: hello,
             settings: rules.settings,
             firstConfig: cluster?.firstConfig.encoded() ?? [],
-            members: peers.members
+            members: peers.members,
+            refused: peers.refusedProcesses
         )
     }
 
