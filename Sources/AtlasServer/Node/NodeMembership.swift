@@ -252,7 +252,7 @@ final class NodeMembership: Sendable {
         guard change.before != change.after else { return }
         lane.submit { [self] in storeMembers() }
         if change.after[config.node.name]?.isRemoved ?? false {
-            return shard.submit(.fail(.failed(Self.removedText)))
+            return shard.submit(.fail(.removed(Self.removedText)))
         }
         for entry in change.after.entries where change.before[entry.member.name] != entry {
             logger.notice(

@@ -72,6 +72,7 @@ extension AdminService {
         guard let address = HostPort(request.address), address.port > 0 else {
             throw .invalid("address is \"\(request.address)\", expected host:port")
         }
+        if address.isUnspecified { throw .invalid("address is \(address), at which no other machine reaches the node") }
         guard (try? ValueKind<String>.name.parse(request.nodeID)) != nil else {
             throw .invalid("node_id is \"\(request.nodeID)\", expected \(ValueKind<String>.name.allowed)")
         }

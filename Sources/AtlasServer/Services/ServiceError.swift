@@ -166,6 +166,8 @@ extension ServiceError {
             self.init(.unavailable, .shuttingDown, "the node is shutting down") { $0.outcomeUnknown = true }
         case .failed(let reason):
             self.init(.dataLoss, .dataLoss, "the node has stopped: \(reason)") { $0.outcomeUnknown = true }
+        case .removed(let reason):
+            self.init(.unavailable, .shuttingDown, "ask another node: \(reason)") { $0.outcomeUnknown = true }
         }
     }
 
