@@ -39,7 +39,7 @@ package struct PosixLogFileSystem: LogFileSystem {
     package init() {}
 
     package func makeDirectory(_ path: String) throws(LogError) {
-        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw failure("mkdir", path) }
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failure("mkdir", path) }
     }
 
     package func names(in directory: String) throws(LogError) -> [String] {
@@ -60,7 +60,7 @@ package struct PosixLogFileSystem: LogFileSystem {
 
     package func open(_ path: String, create: Bool, writable: Bool) throws(LogError) -> LogFile {
         let flags = (writable ? O_RDWR : O_RDONLY) | (create ? O_CREAT | O_TRUNC : 0) | O_CLOEXEC
-        let descriptor = Glibc.open(path, flags, 0o644)
+        let descriptor = Glibc.open(path, flags, 0o600)
         guard descriptor >= 0 else { throw failure("open", path) }
         return LogFile(descriptor: descriptor, path: path)
     }

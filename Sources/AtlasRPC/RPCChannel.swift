@@ -67,7 +67,7 @@ package final class RPCChannel: @unchecked Sendable {
     }
 
     /// Where the channel leads.
-    package var endpoint: String { "\(host):\(port)" }
+    package var endpoint: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     /// The state now. On the event loop only.
     package var state: State {

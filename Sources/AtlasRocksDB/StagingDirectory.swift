@@ -13,7 +13,7 @@ struct StagingDirectory: Sendable {
     }
 
     func create() throws(StoreError) {
-        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw failure("cannot be made") }
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw failure("cannot be made") }
     }
 
     /// Removes the directory and what an earlier life has left in it.

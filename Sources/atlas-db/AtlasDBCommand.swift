@@ -42,7 +42,9 @@ struct AtlasDBCommand: AsyncParsableCommand {
     static func main() async {
         // A closed pipe is an error of the write, dealt with where it happens, and not the end of the process.
         signal(SIGPIPE, SIG_IGN)
-        let arguments = Array(CommandLine.arguments.dropFirst())
+        guard let arguments = RawText.arguments else {
+            report(.failed("the arguments of this process cannot be read: is /proc mounted?"), [])
+        }
         let command: any ParsableCommand
         do {
             command = try parseAsRoot(arguments)
@@ -90,6 +92,8 @@ struct AtlasDBCommand: AsyncParsableCommand {
     }
 
     private static func report(_ failure: CommandFailure, _ arguments: [String]) -> Never {
+        var failure = failure
+        failure.message = RawText.shown(failure.message)
         let asJSON = OutputFormat.given(in: arguments) == .json
         Console.writeError(asJSON ? failure.json.compact + "\n" : failure.text)
         end(failure.status)

@@ -65,8 +65,15 @@ import Testing
         #expect("\(node.address) \(node.transport.port)" == expected)
     }
 
+    @Test(arguments: ["0.0.0.0:1", "[::]:1"])
+    func aNodeHasAnAddressOfItsOwn(address: String) {
+        let found = problems(set: ["node.address=\(address)", "transport.insecure=true"])
+        #expect(found.count == 1 && found[0].contains("set transport.host to"), "\(found)")
+    }
+
     @Test(arguments: [
-        ("localhost:1", "auto", "127.0.0.1"), ("127.0.0.5:1", "auto", "127.0.0.5"), ("[::1]:1", "auto", "::1"),
+        ("LOCALHOST:1", "auto", "127.0.0.1"), ("localhost:1", "auto", "127.0.0.1"),
+        ("127.0.0.5:1", "auto", "127.0.0.5"), ("[::1]:1", "auto", "::1"),
         ("10.0.0.5:1", "auto", "10.0.0.5"), ("db.example:1", "auto", "0.0.0.0"), ("db.example:1", "::", "::"),
         ("db.example:1", "localhost", "127.0.0.1"),
     ])

@@ -23,7 +23,7 @@ import Testing
         "150ms", #"[{address: "a:1", via: "b:2"}]"#,
         "global", "nearest", "region", "debug", "text", threeRegions, "elsewhere", "immediate",
     ]
-    private static let nonsense = ["no such thing!", "-1", ""]
+    private static let nonsense = ["no such thing!", "-1", "~"]
 
     /// What else must be set so that a change makes sense.
     private static let companions = ["cluster.survive": ["cluster.nodes=\(threeRegions)"]]

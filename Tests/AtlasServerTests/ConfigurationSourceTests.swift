@@ -84,10 +84,21 @@ import Testing
         #expect(try load(environment: environment).configuration == AtlasConfiguration())
     }
 
+    /// What starts a process may have no other way to leave a variable out.
+    @Test func emptyVariablesAreNotSet() throws {
+        let environment = ["ATLAS_PORT": "", "ATLAS_NODE_ADDRESS": "", "ATLAS_LOG_LEVEL": ""]
+        #expect(try load(environment: environment).configuration == AtlasConfiguration())
+        var flags = ConfigurationFlags()
+        flags.add("--address", "127.0.0.1:9000")
+        let loaded = try load(environment: environment, flags: flags)
+        #expect(loaded.configuration.node.address.port == 9000)
+    }
+
     @Test func flagsOfTheirOwn() throws {
         var flags = ConfigurationFlags()
         flags.add("--node-id", "n7")
-        flags.add("--address", "0.0.0.0:9000")
+        flags.add("--address", "10.0.0.5:9000")
+        flags.set("transport.host=0.0.0.0")
         flags.add("--region-id", nil)
         flags.add("--insecure", "true")
         let loaded = try load(flags: flags)

@@ -68,9 +68,31 @@ import Testing
 
     @Test(arguments: [
         ("localhost:1", true), ("127.9.9.9:1", true), ("[::1]:1", true), ("0.0.0.0:1", false), ("127.example:1", false),
+        ("LocalHost:1", true), ("127.1:1", true), ("[0:0:0:0:0:0:0:1]:1", true),
+        ("[::ffff:127.0.0.1]:1", true), ("[::ffff:10.0.0.1]:1", false), ("[::]:1", false),
+        ("localhost.example:1", false),
     ])
     func loopback(address: String, expected: Bool) throws {
         #expect(try #require(HostPort(address)).isLoopback == expected)
+    }
+
+    @Test(arguments: [
+        ("0.0.0.0:1", true), ("[::]:1", true), ("0:1", true), ("[::ffff:0.0.0.0]:1", true), ("10.0.0.0:1", false),
+        ("localhost:1", false), ("[::1]:1", false),
+    ])
+    func noAddressOfANode(address: String, expected: Bool) throws {
+        #expect(try #require(HostPort(address)).isUnspecified == expected)
+    }
+
+    @Test(arguments: ["~", "~/data", "~user/data", "$HOME/data", "/srv/${NAME}", "/a\u{10FFE9}", "/a\n", ""])
+    func notPaths(text: String) {
+        #expect(throws: InvalidValue.self) { try ValueKind<String>.path.parse(text) }
+        if !text.isEmpty { #expect(throws: InvalidValue.self) { try ValueKind<LogOutput>.logOutput.parse(text) } }
+    }
+
+    @Test(arguments: ["./~", "/srv/a~b", "data", "/srv/ü 漢", "."])
+    func paths(text: String) throws {
+        #expect(try ValueKind<String>.path.parse(text) == text)
     }
 
     @Test(arguments: ["nan", "inf", "0x1p-1", "-0.1", "1.1", "1e9", "", "0,5"])

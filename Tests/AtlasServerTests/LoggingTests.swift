@@ -181,7 +181,35 @@ import Testing
         sink.close()
         logger(sink).info("too late")
         #expect(try lines(path + ".1").map { $0.suffix(3) } == ["ore", "one", "two"])
-        #expect(try lines(path).map { $0.suffix(5) } == ["three"])
+        let reopened = try lines(path)
+        #expect(reopened.count == 2)
+        #expect(reopened.contains { $0.hasSuffix("three") })
+        #expect(reopened.contains { $0.contains("the log file is open again") })
+    }
+
+    @Test func aFileThatCannotBeOpenedAgainIsSaidSo() throws {
+        let directory = try TemporaryDirectory()
+        let folder = directory.path + "/logs"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        let sink = try LogSink(.file(path: folder + "/log"), format: .text)
+        try FileManager.default.moveItem(atPath: folder, toPath: folder + ".1")
+        sink.reopen()
+        sink.flush()
+        logger(sink).info("two")
+        sink.close()
+        let written = try lines(folder + ".1/log")
+        #expect(written.count == 2)
+        #expect(written.contains { $0.contains("ERROR") && $0.contains("cannot be opened again") })
+    }
+
+    @Test func aLogFileIsForItsUser() throws {
+        let directory = try TemporaryDirectory()
+        let before = umask(0)
+        defer { umask(before) }
+        let path = directory.path + "/log"
+        try LogSink(.file(path: path), format: .text).close()
+        var info = stat()
+        #expect(stat(path, &info) == 0 && info.st_mode & 0o777 == 0o600)
     }
 
     @Test func linesOfManyThreadsStayWhole() async throws {

@@ -28,13 +28,89 @@ import Testing
     // MARK: - Hello
 
     @Test func aHelloSurvivesItsForm() throws {
-        let said = hello("a", to: "b")
+        var said = hello("a", to: "b")
+        said.life = 9
+        said.address = HostPort(host: "10.0.0.1", port: 8080)
         #expect(try PeerHello(decoding: said.encoded()) == said)
         // What later versions add is not looked at.
         #expect(try PeerHello(decoding: said.encoded() + [1, 2, 3]) == said)
-        for length in said.encoded().indices {
+        // Programs that do not say which run they are say less.
+        let formerLength = said.encoded().count - 8 - 1 - "10.0.0.1:8080".utf8.count
+        let former = try PeerHello(decoding: Array(said.encoded()[..<formerLength]))
+        #expect(former.life == 0 && former.address == nil && former.receiverName == "b")
+        for length in said.encoded().indices where length != formerLength {
             #expect(throws: CodecError.self) { try PeerHello(decoding: Array(said.encoded()[..<length])) }
         }
+    }
+
+    // MARK: - Names
+
+    private func process(_ name: String, incarnation: UInt64 = 7, life: UInt64, port: Int = 1) -> PeerProcess {
+        PeerProcess(
+            name: name,
+            incarnation: incarnation,
+            life: life,
+            address: HostPort(host: "127.0.0.1", port: port)
+        )
+    }
+
+    @Test func aNameBelongsToOneProcessAtATime() throws {
+        var names = NamesInUse()
+        let counters = PeerCounters()
+        let (first, copy) = (process("a", life: 1), process("a", life: 2, port: 2))
+        let wiped = process("a", incarnation: 8, life: 3, port: 3)
+        let id = NodeID(name: "a")
+        counters.noteHeard()
+        let now = counters.heardAt
+        try names.check(first, now: now)
+        var replaced = names.take(first, link: 1, counters: counters)
+        replaced.formUnion(names.take(first, link: 2, counters: counters))
+        #expect(replaced.isEmpty)
+        try names.check(first, now: now)
+        try names.check(process("b", life: 2), now: now)
+        // A program that does not say which run it is passes with the same disk.
+        try names.check(process("a", life: 0), now: now)
+        for rival in [copy, wiped] {
+            #expect(throws: PeerRefusal.self) { try names.check(rival, now: now) }
+            #expect(names.rival(of: id, now: now) == rival)
+            #expect(names.refusedLately(now: now) == [rival])
+        }
+        #expect(names.rival(of: id, now: now + NamesInUse.memory) == nil)
+        #expect(names.holder(of: id, now: now) == first)
+        // One that is silent, or has no link any more, is gone.
+        try names.check(wiped, now: now + NamesInUse.silenceMax)
+        names.release(link: 1)
+        #expect(throws: PeerRefusal.self) { try names.check(copy, now: now) }
+        names.release(link: 2)
+        try names.check(copy, now: now)
+        replaced = names.take(copy, link: 3, counters: counters)
+        #expect(replaced.isEmpty)
+        replaced = names.take(wiped, link: 4, counters: counters)
+        #expect(replaced == [3])
+        #expect(names.holder(of: id, now: now) == wiped)
+    }
+
+    @Test func whatANodeHasHeardOfItsRivalsIsNewsOnce() {
+        var names = NamesInUse()
+        let rival = process("a", life: 2)
+        let other = process("a", life: 3)
+        var news: [Bool] = []
+        for (heard, now) in [(rival, 1), (rival, 2), (other, 3), (other, 4 + NamesInUse.memory)] {
+            news.append(names.hear(of: heard, now: now))
+            #expect(names.rival(of: NodeID(name: "a"), now: now) == heard)
+        }
+        #expect(news == [true, false, true, true])
+    }
+
+    @Test func aNoteTellsWhoWasRefused() throws {
+        var said = note("a", incarnation: 1)
+        said.refused = [process("b", life: 2), PeerProcess(name: "c", incarnation: 1, life: 0, address: nil)]
+        #expect(try FormationNote(decoding: said.encoded()) == said)
+        said.refused = (0..<100).map { process("b", life: $0) }
+        #expect(try FormationNote(decoding: said.encoded()).refused.count == FormationNote.refusedMax)
+        // As programs say it that tell nothing of this.
+        said.refused = []
+        #expect(try FormationNote(decoding: Array(said.encoded().dropLast())) == said)
     }
 
     @Test func nodesThatDoNotBelongTogetherRefuseEachOther() throws {
@@ -203,6 +279,23 @@ import Testing
                 #expect(!isNews)
             }
         }
+    }
+
+    @Test func whatIsNotBelievedIsNotTakenIn() {
+        var table = MemberTable(configured: [member("a", 1), member("b", 2)])
+        var other = table
+        other.add(member("b", 9), now: 10)
+        other.add(member("c", 3), now: 10)
+        let isNews = table.merge(other) { $0.member.name != "b" }
+        #expect(isNews)
+        #expect(table["b"]?.member.address.port == 2)
+        #expect(table["c"]?.member.address.port == 3)
+        // A node that is said to be elsewhere says again where it is.
+        table.assert(member("b", 2), after: 10)
+        _ = table.merge(other)
+        #expect(table["b"]?.member.address.port == 2)
+        table.assert(member("b", 4), after: .max)
+        #expect(table["b"]?.member.address.port == 2)
     }
 
     @Test func aNodeLeavesAndMayComeBack() {

@@ -37,6 +37,13 @@ import Testing
         #expect(detail.limitName.isEmpty == (code != .messageTooLarge))
     }
 
+    /// No data is lost with it.
+    @Test func aNodeThatWasRemovedSendsClientsElsewhere() {
+        let error = ServiceError(NodeUnavailable.removed("it has been removed"))
+        #expect(error.rpcStatus.code == .unavailable)
+        #expect(error.rpcStatus.message.contains("ask another node"))
+    }
+
     @Test func faultsNameTheLimit() {
         let request = ServiceError(.messageTooLarge(bytes: 5, max: 4), isHandled: false).detail
         #expect(request.limitName == "transport.max_recv_msg_size")

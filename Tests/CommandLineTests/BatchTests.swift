@@ -4,6 +4,22 @@ import Testing
 extension Commands {
     @Suite("batch")
     struct BatchTests {
+        @Test("A condition that the batch itself makes fail is explained by that")
+        func changedByTheBatch() async throws {
+            let server = try await TestServer()
+            let version = try #require(
+                try await server.succeed("put", "old", "1", "-o", "json").json()["version"] as? String
+            )
+            for (first, second) in [
+                ("put k 1", "put k 2 if-absent"), ("delete old", "put old 2 if-exists"),
+                ("put old 2", "put old 3 if-version \(version)"),
+            ] {
+                let result = try await server.run("batch", first, second)
+                #expect(result.status == 1)
+                #expect(result.errors.contains("an earlier operation of the batch changes the key"), "\(result.errors)")
+            }
+        }
+
         @Test("Operations in words, with results in order")
         func words() async throws {
             let server = try await TestServer()

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 extension Commands {
@@ -26,6 +27,46 @@ extension Commands {
             let again = try await server.succeed("delete", "user/1", "-o", "json").json()
             #expect(again["success"] as? Bool == true)
             #expect(again["existed"] as? Bool == false)
+        }
+
+        @Test("Arguments that are not UTF-8 are taken as they are")
+        func rawArguments() async throws {
+            let server = try await TestServer()
+            func run(_ words: [String], _ raw: [[UInt8]]) async throws -> CommandProcess {
+                let process = try CommandProcess(words + ["--endpoint", server.address], rawArguments: raw)
+                #expect(try await process.wait() == .exit(0), "\(process.errors)")
+                return process
+            }
+            let (acute, grave): ([UInt8], [UInt8]) = ([0x63, 0xE9], [0x63, 0xE0])
+            _ = try await run(["put"], [acute, [0xFF, 0x31]])
+            _ = try await run(["put"], [grave, Array("2".utf8)])
+            _ = try await run(["delete"], [grave])
+            #expect(try await run(["get", "--hex", "63e9"], []).output == "ff31\n")
+            #expect(try await server.run("get", "--hex", "63e0").status == 1)
+            // The path of a file too.
+            let directory = try TemporaryDirectory()
+            let path = Array(directory.path.utf8) + [0x2F] + acute
+            _ = try await run(["get", "--hex", "63e9"], [Array("--file".utf8), path])
+            let written = open(path.map { CChar(bitPattern: $0) } + [0], O_RDONLY)
+            #expect(written >= 0)
+            close(written)
+        }
+
+        @Test("Output to a pipe that does not wait is whole")
+        func impatientPipe() async throws {
+            let server = try await TestServer()
+            let value = String(repeating: "x", count: 900_000)
+            _ = try await server.succeed("put", "long", "--file", "-", input: Array(value.utf8))
+            let pipe = try OutputPipe()
+            _ = fcntl(pipe.writing, F_SETFL, O_NONBLOCK)
+            let process = try CommandProcess(["get", "long", "--endpoint", server.address], outputTo: pipe.writing)
+            pipe.closeWriting()
+            // So that it finds the pipe full.
+            try await Task.sleep(for: .milliseconds(500))
+            var count = 0
+            while case let part = pipe.read(upTo: 1 << 16), !part.isEmpty { count += part.count }
+            #expect(try await process.wait() == .exit(0), "\(process.errors)")
+            #expect(count == value.utf8.count + 1)
         }
 
         @Test("A key that does not exist: exit code 1")

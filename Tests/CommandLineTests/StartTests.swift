@@ -54,7 +54,7 @@ extension Commands {
             try FileManager.default.moveItem(atPath: log, toPath: log + ".1")
             process.send(SIGHUP)
             let lines = await within(10) { FileManager.default.contents(atPath: log).flatMap { $0.isEmpty ? nil : $0 } }
-            #expect(String(decoding: lines ?? Data(), as: UTF8.self).contains("SIGHUP"))
+            #expect(String(decoding: lines ?? Data(), as: UTF8.self).contains("the log file is open again"))
             #expect(process.poll() == nil)
             process.send(SIGTERM)
             #expect(try await process.wait() == .exit(0))
@@ -122,9 +122,32 @@ extension Commands {
         @Test("Without encryption it listens on this machine only, unless told otherwise")
         func insecure() async throws {
             let port = try freePort()
-            let result = try await run("start", "--address", "0.0.0.0:\(port)")
+            let result = try await run("start", "--address", "127.0.0.1:\(port)", "--set", "transport.host=0.0.0.0")
             #expect(result.status == 2)
             #expect(result.errors.contains("--insecure"))
+        }
+
+        @Test("What a node writes is for its own user")
+        func permissions() async throws {
+            let server = try await TestServer()
+            try await server.succeed("put", "k", "v")
+            let names = try FileManager.default.subpathsOfDirectory(atPath: server.dataDirectory)
+            #expect(names.count > 5)
+            for name in names {
+                var info = stat()
+                guard stat(server.dataDirectory + "/" + name, &info) == 0 else { continue }
+                #expect(info.st_mode & 0o077 == 0, "\(name)")
+            }
+        }
+
+        @Test("Paths that a shell should have expanded are refused", arguments: ["~/atlas", "$HOME/atlas"])
+        func unexpanded(_ path: String) async throws {
+            let result = try await run("start", "--data-dir=\(path)")
+            #expect(result.status == 2)
+            #expect(result.errors.contains("no shell expands them"))
+            let bench = try await run("bench", "--mode", "embedded", "--data-dir=\(path)")
+            #expect(bench.status == 2)
+            #expect(bench.errors.contains("no shell expands them"))
         }
 
         @Test("The limit of open files is raised as far as it goes")

@@ -27,6 +27,25 @@ struct TextTests {
         #expect(BytesText.plainText([0x1B]) == nil)
     }
 
+    @Test("Arguments keep their bytes, whatever these are")
+    func rawText() {
+        let all = (1...255).map { UInt8($0) }
+        let confusing = Array("\u{10FF80}é\u{10FFFF}\u{FFFD}\u{10FFFD}".utf8)
+        for bytes in [all, confusing, [0xC3], [0xE9, 0x66], [0xF4, 0x8F, 0xBF], Array("plain ü".utf8), []] {
+            #expect(RawText.bytes(RawText.text(bytes)) == bytes)
+            #expect(RawText.path(RawText.text(bytes)).dropLast().map { UInt8(bitPattern: $0) } == bytes)
+        }
+        #expect(RawText.text(Array("plain ü".utf8)) == "plain ü")
+        #expect(RawText.text([0xE9]) != RawText.text([0xE0]))
+        #expect(RawText.shown("caf" + RawText.text([0xE9])) == #"caf\xe9"#)
+    }
+
+    @Test("A terminal obeys nothing that comes from a server")
+    func harmless() {
+        #expect(BytesText.harmless("a\tb\nü 漢") == "a\tb\nü 漢")
+        #expect(BytesText.harmless("n\u{1B}[2J\r\u{9B}\u{7F}\u{202E}") == #"n\u001b[2J\u000d\u009b\u007f\u202e"#)
+    }
+
     @Test("Durations")
     func durations() {
         #expect(TimeLength(argument: "1h30m")?.duration == .seconds(5_400))

@@ -674,6 +674,9 @@ package nonisolated struct Atlas_NodeState: Sendable {
   /// Of how many tablets it is the presumed owner.
   package var owned: UInt32 = 0
 
+  /// Where another process runs that uses the node's name, and is refused by the others; empty if none is known.
+  package var rivalAddress: String = String()
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -2108,7 +2111,7 @@ nonisolated extension Atlas_ClusterResponse: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".NodeState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}info\0\u{3}is_silent\0\u{3}silent_ms\0\u{3}round_trip_us\0\u{1}tablets\0\u{3}tablets_held\0\u{1}owned\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}info\0\u{3}is_silent\0\u{3}silent_ms\0\u{3}round_trip_us\0\u{1}tablets\0\u{3}tablets_held\0\u{1}owned\0\u{3}rival_address\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2123,6 +2126,7 @@ nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.tablets) }()
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.tabletsHeld) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.owned) }()
+      case 8: try { try decoder.decodeSingularStringField(value: &self.rivalAddress) }()
       default: break
       }
     }
@@ -2154,6 +2158,9 @@ nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.owned != 0 {
       try visitor.visitSingularUInt32Field(value: self.owned, fieldNumber: 7)
     }
+    if !self.rivalAddress.isEmpty {
+      try visitor.visitSingularStringField(value: self.rivalAddress, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2165,6 +2172,7 @@ nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.tablets != rhs.tablets {return false}
     if lhs.tabletsHeld != rhs.tabletsHeld {return false}
     if lhs.owned != rhs.owned {return false}
+    if lhs.rivalAddress != rhs.rivalAddress {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -836,7 +836,8 @@ package nonisolated struct Atlas_ScanItem: Sendable {
 }
 
 /// Up to 1,000 operations and 4 MiB of keys and values that take effect together, or not at all. An operation sees the
-/// state before the batch and the earlier operations of the batch.
+/// state before the batch and the earlier operations of the batch. All keys must lie in one tablet: a batch across tablets
+/// is refused with INVALID_ARGUMENT, and nothing is changed.
 package nonisolated struct Atlas_BatchRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for

@@ -31,6 +31,11 @@ extension AtlasConfiguration {
             if let other = addresses.updateValue(node.name, forKey: node.address) {
                 found.append((key, "cluster.nodes: \(quoted(other)) and \(quoted(node.name)) share \(node.address)"))
             }
+            if node.address.isUnspecified && node.name != self.node.name {
+                found.append(
+                    (key, "cluster.nodes: \(node.address) is no address at which \(quoted(node.name)) is reached")
+                )
+            }
             if node.address.port == 0 {
                 found.append((key, "cluster.nodes: the address of \(quoted(node.name)) needs a port from 1 to 65535"))
             }
@@ -76,6 +81,15 @@ extension AtlasConfiguration {
                     "transport.port",
                     "transport.port is \(node.transport.port), but node.address has port \(node.address.port); "
                         + "set one of them, or transport.host as well if they are to differ"
+                )
+            )
+        }
+        if node.address.isUnspecified {
+            found.append(
+                (
+                    "node.address",
+                    "node.address is \(node.address), at which no other machine reaches this node; give its own address, and "
+                        + "set transport.host to \(node.address.host) to listen on all"
                 )
             )
         }

@@ -5,8 +5,10 @@ extension ConfigurationLayer {
     static func environment(_ variables: [String: String], problems: inout [ConfigurationProblem])
         -> [ConfigurationLayer]
     {
-        let variables = variables.filter { $0.key.hasPrefix("ATLAS_") && !isServiceLink($0.key, $0.value) }
-        problems += unknownVariables(variables.keys.sorted())
+        let named = variables.filter { $0.key.hasPrefix("ATLAS_") && !isServiceLink($0.key, $0.value) }
+        problems += unknownVariables(named.keys.sorted())
+        // Set to nothing is not set: what starts a process often has no other way to leave a variable out.
+        let variables = named.filter { !$0.value.isEmpty }
         let provider = EnvironmentVariablesProvider(environmentVariables: variables)
         let full = provider.prefixKeys(with: "atlas")
         let short = provider.mapKeys { key in

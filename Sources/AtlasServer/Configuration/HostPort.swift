@@ -29,7 +29,31 @@ package struct HostPort: Hashable, Sendable {
 
     /// Whether connections can come from this machine only.
     package var isLoopback: Bool {
-        host == "localhost" || host == "::1" || (Self.isIPv4(host) && host.hasPrefix("127."))
+        isLocalName
+            || bytes.map { $0 == [UInt8](repeating: 0, count: 15) + [1] || $0.count == 4 && $0[0] == 127 } ?? false
+    }
+
+    /// Whether this stands for all addresses of a machine, and so for none at which others reach it.
+    package var isUnspecified: Bool {
+        bytes?.allSatisfy { $0 == 0 } ?? false
+    }
+
+    /// Whether this is `localhost` by name, however it is spelt.
+    var isLocalName: Bool {
+        let name = host.lowercased()
+        return name == "localhost" || name == "localhost."
+    }
+
+    /// Of an IP address in any spelling that the system takes for one: 127.1, ::ffff:127.0.0.1.
+    private var bytes: [UInt8]? {
+        var six = in6_addr()
+        if inet_pton(AF_INET6, host, &six) == 1 {
+            let bytes = withUnsafeBytes(of: &six) { Array($0) }
+            let isMapped = bytes.starts(with: [UInt8](repeating: 0, count: 10) + [0xFF, 0xFF])
+            return isMapped ? Array(bytes[12...]) : bytes
+        }
+        var four = in_addr()
+        return inet_aton(host, &four) == 1 ? withUnsafeBytes(of: &four) { Array($0) } : nil
     }
 
     package var isIPAddress: Bool {

@@ -22,7 +22,7 @@ package struct NodeConfig: Hashable, Sendable {
     /// address or `localhost`, otherwise all interfaces, because a name may resolve to an address of a gateway.
     package var listenHost: String {
         let host = transport.host ?? (address.isIPAddress || address.isLoopback ? address.host : "0.0.0.0")
-        return host == "localhost" ? "127.0.0.1" : host
+        return HostPort(host: host, port: 0).isLocalName ? "127.0.0.1" : host
     }
 
     /// Where the node listens.

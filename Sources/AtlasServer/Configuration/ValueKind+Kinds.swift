@@ -77,7 +77,7 @@ extension ValueKind where Value == String {
     }
 
     static var path: Self {
-        Self(allowed: "a path of 1 to 4096 bytes without control characters", format: { $0 }) { isPath($0) ? $0 : nil }
+        Self(allowed: pathRule, format: { $0 }) { isPath($0) ? $0 : nil }
     }
 }
 
@@ -120,7 +120,7 @@ extension ValueKind where Value == String? {
 extension ValueKind where Value == LogOutput {
     static var logOutput: Self {
         Self(
-            allowed: "stdout, stderr or the path of a file",
+            allowed: "stdout, stderr or \(pathRule)",
             format: \.description,
             parse: { text in
                 switch text {
@@ -180,8 +180,17 @@ private func isName(_ text: String) -> Bool {
         }
 }
 
+private let pathRule =
+    "a path of 1 to 4096 bytes of UTF-8, without control characters, without $ and with no ~ at the start: no shell expands them"
+
 private func isPath(_ text: String) -> Bool {
-    (1...4096).contains(text.utf8.count) && text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+    (1...4096).contains(text.utf8.count) && text.first != "~"
+        && text.unicodeScalars.allSatisfy { $0 != "$" && isOrdinary($0.properties.generalCategory) }
+}
+
+/// Arguments that are not UTF-8 come as scalars that are not assigned or for private use.
+private func isOrdinary(_ category: Unicode.GeneralCategory) -> Bool {
+    category != .control && category != .privateUse && category != .unassigned
 }
 
 @Sendable private func parseRegion(_ text: String) -> RegionID? {

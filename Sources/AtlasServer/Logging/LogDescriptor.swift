@@ -40,14 +40,15 @@ struct LogDescriptor {
 
     private static func open(_ path: String) throws(Failure) -> CInt {
         // Not blocking, or opening a named pipe would wait for its reader.
-        let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o644)
+        let descriptor = Glibc.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0o600)
         guard descriptor >= 0 else { throw Failure(code: errno) }
         return descriptor
     }
 
     /// Opens a file again. If that fails, the old one stays.
-    mutating func reopen(_ output: LogOutput) {
-        guard case .file(let path) = output, let fresh = try? Self.open(path) else { return }
+    mutating func reopen(_ output: LogOutput) throws(Failure) {
+        guard case .file(let path) = output else { return }
+        let fresh = try Self.open(path)
         Glibc.close(descriptor)
         descriptor = fresh
         isBroken = false

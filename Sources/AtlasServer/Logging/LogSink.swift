@@ -102,8 +102,8 @@ package final class LogSink: @unchecked Sendable {
             state.isWriting = true
             return work
         }
-        if work.isReopening { file.reopen(output) }
-        var lost = file.write(work.pending)
+        let reopening = work.isReopening ? reopen(&file) : []
+        var lost = file.write(work.pending + reopening)
         if work.droppedLines > 0, file.write(notice(dropped: work.droppedLines)) > 0 {
             lost += work.droppedLines
         }
@@ -113,6 +113,26 @@ package final class LogSink: @unchecked Sendable {
             condition.signal()
         }
         return !work.isClosed
+    }
+
+    /// - Returns: a line that says what became of it.
+    private func reopen(_ file: inout LogDescriptor) -> [UInt8] {
+        guard case .file(let path) = output else { return [] }
+        var line = LogLine(
+            milliseconds: LogTimestamp.now(),
+            level: .info,
+            label: "atlas.logging",
+            message: "the log file is open again",
+            metadata: ["path": "\(path)"]
+        )
+        do {
+            try file.reopen(output)
+        } catch {
+            line.level = .error
+            line.message = "the log file cannot be opened again; the lines go on to the one before"
+            line.metadata["error"] = "\(error)"
+        }
+        return line.bytes(in: format)
     }
 
     private func notice(dropped: Int) -> [UInt8] {

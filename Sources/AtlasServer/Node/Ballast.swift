@@ -21,10 +21,17 @@ struct Ballast: Sendable {
     /// Sets the space aside, unless that was done before or would leave less than the reserve. Waits for the disk.
     /// - Parameter free: bytes of the file system that are free.
     func fill(free: UInt64) {
-        var info = stat()
-        if size == 0 || stat(path, &info) == 0 && info.st_size == Int(size) { return }
+        if size == 0 { return }
+        switch found {
+        case .nothing: break
+        case .file(let size): if size == Int(self.size) { return }
+        // Somebody has put something else there, such as a link: it is not for the node to change.
+        case .other: return
+        }
         guard free >= reserve + size else { return }
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        // A file of another size is replaced, not written to: it may have another name somewhere.
+        unlink(path)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return }
         defer { close(descriptor) }
         if posix_fallocate(descriptor, 0, Int(size)) != 0 { unlink(path) }
@@ -33,7 +40,20 @@ struct Ballast: Sendable {
     /// Gives the space back.
     /// - Returns: whether there was any.
     func release() -> Bool {
+        guard case .file(let size) = found, size > 0 else { return false }
+        return unlink(path) == 0
+    }
+
+    private enum Found {
+        case nothing
+        case file(size: Int)
+        case other
+    }
+
+    /// What has the name, and not what a link there names.
+    private var found: Found {
         var info = stat()
-        return stat(path, &info) == 0 && info.st_size > 0 && unlink(path) == 0
+        guard lstat(path, &info) == 0 else { return errno == ENOENT ? .nothing : .other }
+        return info.st_mode & S_IFMT == S_IFREG ? .file(size: Int(info.st_size)) : .other
     }
 }

@@ -18,8 +18,10 @@ package final class DataDirectory: Sendable {
         self.path = path
         try Self.makeDirectories(path)
         let lockPath = path + "/LOCK"
-        let descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        let descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw Self.failure("cannot open", lockPath) }
+        // Another user who may read it could lock it. Earlier versions made it so.
+        _ = fchmod(descriptor, 0o600)
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let busy = errno == EWOULDBLOCK
             defer { close(descriptor) }
@@ -48,7 +50,7 @@ package final class DataDirectory: Sendable {
         var prefix = path.hasPrefix("/") ? "/" : ""
         for part in path.split(separator: "/") {
             prefix += part
-            if mkdir(prefix, 0o755) != 0 && errno != EEXIST { throw failure("cannot create", prefix) }
+            if mkdir(prefix, 0o700) != 0 && errno != EEXIST { throw failure("cannot create", prefix) }
             prefix += "/"
         }
     }

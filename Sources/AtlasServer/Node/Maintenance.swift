@@ -65,6 +65,12 @@ final class Maintenance: Sendable {
     /// - Parameter flushNow: what a restart applied is not to be applied again by the next one: crashes must not add up.
     func start(flushNow: Bool) {
         if flushNow { ifIdle(.flush, "flush") { try $0.flushAtStart() } }
+        if isOutOfSpace() {
+            logger.warning(
+                "the node starts without room for writes; it takes none until more than the disk reserve is free",
+                metadata: ["free_bytes": "\(directory.space().free)"]
+            )
+        }
         let check = loop.scheduleRepeatedTask(
             initialDelay: Self.flushCheckInterval,
             delay: Self.flushCheckInterval

@@ -233,6 +233,11 @@ package final class Node: Sendable {
         membership.learn(from: note)
     }
 
+    /// Where another node says that it is.
+    func noteAddress(of hello: PeerHello) {
+        membership.noteAddress(of: hello)
+    }
+
     /// Messages of another node.
     func receive(_ messages: [PeerMessage], from sender: NodeID, incarnation: UInt64) {
         shard.submit(

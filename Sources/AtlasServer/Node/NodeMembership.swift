@@ -217,14 +217,42 @@ final class NodeMembership: Sendable {
     /// Takes in what another node of the cluster has heard.
     func learn(from heard: FormationNote) {
         guard let peers, heard.comes(from: identity.clusterID) else { return }
-        note(peers.changeMembers { _ = $0.merge(heard.members) })
+        for rival in heard.refused { peers.hear(of: rival) }
+        let credible = heard.members.entries.filter(peers.believes)
+        note(peers.changeMembers { table in _ = table.merge(heard.members) { credible.contains($0) } })
+        assertOwnAddress(against: heard.members)
+    }
+
+    /// What others have heard last of this node must be what it says itself.
+    private func assertOwnAddress(against heard: MemberTable) {
+        guard let peers, let said = heard[config.node.name], !said.isRemoved,
+            said.member.address != config.node.address
+        else { return }
+        note(
+            peers.changeMembers { table in
+                guard let own = table[said.member.name], own.generation <= said.generation else { return }
+                table.assert(own.member, after: said.generation)
+            }
+        )
+    }
+
+    /// A node says with each link where it is.
+    func noteAddress(of hello: PeerHello) {
+        guard let peers, let address = hello.address else { return }
+        note(
+            peers.changeMembers { table in
+                guard var member = table[hello.nodeName]?.member, member.address != address else { return }
+                member.address = address
+                table.add(member, now: 0)
+            }
+        )
     }
 
     private func note(_ change: (before: MemberTable, after: MemberTable)) {
         guard change.before != change.after else { return }
         lane.submit { [self] in storeMembers() }
         if change.after[config.node.name]?.isRemoved ?? false {
-            return shard.submit(.fail(.failed(Self.removedText)))
+            return shard.submit(.fail(.removed(Self.removedText)))
         }
         for entry in change.after.entries where change.before[entry.member.name] != entry {
             logger.notice(
@@ -255,12 +283,28 @@ final class NodeMembership: Sendable {
     static func storedMembers(_ store: RocksDBStore, _ config: AtlasConfiguration) throws -> MemberTable {
         var table = MemberTable(configured: config.members)
         if let bytes = try store.systemValue(membersName) {
-            _ = table.merge(try MemberTable(decoding: bytes))
+            let stored = try MemberTable(decoding: bytes)
+            try checkRegion(stored, config)
+            _ = table.merge(stored)
         }
         let own = ClusterMember(name: config.node.name, address: config.node.address, region: config.node.region)
         // A node that was given another address tells the others.
         if !(table[own.name]?.isRemoved ?? false) { table.add(own, now: SystemClock.wall()) }
         return table
+    }
+
+    /// The votes of a node are counted for the region that it joined in.
+    private static func checkRegion(_ stored: MemberTable, _ config: AtlasConfiguration) throws(NodeError) {
+        guard let own = stored[config.node.name], !own.isRemoved, own.member.region != config.node.region else {
+            return
+        }
+        throw NodeError(
+            .otherNode,
+            """
+            node \(config.node.name) is in region \(own.member.region.rawValue) of its cluster, but node.region_id is \
+            \(config.node.region.rawValue); set it back, or remove the node and add it under another name
+            """
+        )
     }
 
     private static let membersName = "members"

@@ -40,6 +40,8 @@ package enum NodeUnavailable: Error, Hashable, Sendable {
     case closing
     /// The outcome of what was under way is unknown.
     case failed(String)
+    /// The node does not belong to the cluster any more; no data is lost with it.
+    case removed(String)
 }
 
 /// Where a request's outcome goes: to an event loop, together with all others of the same turn, or to whoever runs the

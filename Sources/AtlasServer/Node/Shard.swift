@@ -344,6 +344,9 @@ extension Shard {
         for responder in pending.removeAll() {
             answer(responder, .unavailable(reason))
         }
-        if case .failed(let text) = reason { onFailure(text) }
+        switch reason {
+        case .failed(let text), .removed(let text): onFailure(text)
+        case .starting, .closing: break
+        }
     }
 }

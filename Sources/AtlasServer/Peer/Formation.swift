@@ -11,6 +11,8 @@ final class Formation: Sendable {
     private let loop: any EventLoop
     private let logger: Logger
     private let formed: NIOLockedValueBox<FormedCluster?>
+    /// What members of a cluster have said by themselves that know this node, by name. Those that it knows may all be gone.
+    private let offers = NIOLockedValueBox<[String: FormationNote]>([:])
     /// What other nodes have refused last, so that each is said once.
     private let refusals = NIOLockedValueBox<[String: String]>([:])
 
@@ -42,7 +44,18 @@ final class Formation: Sendable {
     func answer(to note: FormationNote) throws(PeerRefusal) -> FormationNote {
         let own = self.note(to: note.hello.nodeName)
         try note.hello.checkCluster(against: own.hello)
+        try peers.checkName(note.hello)
+        takeOffer(note)
         return own
+    }
+
+    private func takeOffer(_ note: FormationNote) {
+        let node = rules.config.node
+        guard !note.hello.clusterID.isEmpty, let listed = note.members[node.name], !listed.isRemoved,
+            listed.member == ClusterMember(name: node.name, address: node.address, region: node.region)
+        else { return }
+        let isMember = formed.withLockedValue { $0 != nil }
+        offers.withLockedValue { $0 = isMember ? [:] : $0.merging([note.hello.nodeName: note]) { $1 } }
     }
 
     private func note(to receiverName: String) -> FormationNote {
@@ -53,7 +66,8 @@ final class Formation: Sendable {
             hello: hello,
             settings: rules.settings,
             firstConfig: cluster?.firstConfig.encoded() ?? [],
-            members: peers.members
+            members: peers.members,
+            refused: peers.refusedProcesses
         )
     }
 
@@ -75,7 +89,8 @@ final class Formation: Sendable {
         defer { for (_, channel) in channels { Task { await channel.close() } } }
         while true {
             try Task.checkCancellation()
-            let heard = await ask(channels)
+            let offered = offers.withLockedValue { $0 }
+            let heard = await ask(channels).merging(offered) { answered, _ in answered }
             let reason: String
             do throws(PeerRefusal) {
                 switch try rules.judge(own: note(to: ""), heard: heard, newID: NodeIdentity.makeClusterID) {

@@ -33,11 +33,12 @@ struct MemberTable: Hashable, Sendable {
         entries.first { $0.member.id == id && !$0.isRemoved }?.member
     }
 
-    /// Takes in what somebody else has heard.
+    /// Takes in what another node has heard.
+    /// - Parameter believes: whether an entry is taken in if it is later.
     /// - Returns: whether that was news.
-    mutating func merge(_ other: MemberTable) -> Bool {
+    mutating func merge(_ other: MemberTable, believes: (Entry) -> Bool = { _ in true }) -> Bool {
         var isNews = false
-        for entry in other.entries where set(entry) { isNews = true }
+        for entry in other.entries where believes(entry) && set(entry) { isNews = true }
         return isNews
     }
 
@@ -47,6 +48,12 @@ struct MemberTable: Hashable, Sendable {
         let known = self[member.name]
         if let known, known.member == member, !known.isRemoved { return }
         set(Entry(member: member, generation: max(now, (known?.generation ?? 0) + 1)))
+    }
+
+    /// Says again what is known of a node, so that it counts more than something else of a time.
+    mutating func assert(_ member: ClusterMember, after generation: UInt64) {
+        let (next, isLast) = generation.addingReportingOverflow(1)
+        if !isLast { set(Entry(member: member, generation: next)) }
     }
 
     /// - Parameter now: milliseconds since 1970.

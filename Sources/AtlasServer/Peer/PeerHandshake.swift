@@ -13,6 +13,10 @@ struct PeerHello: Hashable, Sendable {
     var region: RegionID
     /// The node that the sender means to talk to.
     var receiverName: String
+    /// Of this run of the program (see `PeerProcess`); 0 where an older program does not say.
+    var life: UInt64
+    /// Where the sender is reached, if it says.
+    var address: HostPort?
 
     /// What this program speaks.
     static let spokenVersions: ClosedRange<UInt64> = 1...PeerMessage.versionOfChecks
@@ -27,6 +31,8 @@ struct PeerHello: Hashable, Sendable {
         writer.write(fixed: incarnation)
         writer.write(region)
         writer.write(text: receiverName)
+        writer.write(fixed: life)
+        writer.write(text: address?.description ?? "")
         return writer.bytes
     }
 
@@ -41,6 +47,13 @@ struct PeerHello: Hashable, Sendable {
         incarnation = try reader.readFixed()
         region = try reader.readRegion()
         receiverName = try reader.readText()
+        // Programs before these two were added end here.
+        guard reader.remaining > 0 else {
+            life = 0
+            return
+        }
+        life = try reader.readFixed()
+        address = HostPort(try reader.readText())
     }
 
     init(decoding bytes: [UInt8]) throws(CodecError) {
@@ -55,7 +68,9 @@ struct PeerHello: Hashable, Sendable {
         nodeName: String,
         incarnation: UInt64,
         region: RegionID,
-        receiverName: String
+        receiverName: String,
+        life: UInt64 = 0,
+        address: HostPort? = nil
     ) {
         self.versions = versions
         self.clusterName = clusterName
@@ -64,6 +79,12 @@ struct PeerHello: Hashable, Sendable {
         self.incarnation = incarnation
         self.region = region
         self.receiverName = receiverName
+        self.life = life
+        self.address = address
+    }
+
+    var process: PeerProcess {
+        PeerProcess(name: nodeName, incarnation: incarnation, life: life, address: address)
     }
 }
 
@@ -71,6 +92,8 @@ struct PeerHello: Hashable, Sendable {
 struct PeerRefusal: Error, Hashable {
     /// Whether it may pass by itself.
     var isTransient = false
+    /// Whether the node that refuses has something to log.
+    var isNews = false
     var reason: String
 }
 

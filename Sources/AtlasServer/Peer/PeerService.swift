@@ -89,7 +89,9 @@ final class PeerInbound: RPCStreamHandler {
                 messages.append(try PeerMessage(decoding: bytes))
                 node.peers?.passOn(ByteBuffer(bytes: bytes), to: others, from: sender, incarnation: incarnation)
             case .passedOn(let message, let origin, let incarnation):
-                guard let peers = node.peers, peers.members[origin] != nil else { continue }
+                guard let peers = node.peers, peers.members[origin] != nil,
+                    peers.holder(of: origin).map({ $0.incarnation == incarnation }) ?? true
+                else { continue }
                 node.receive([message], from: origin, incarnation: incarnation)
             case .notPassedOn(let nodes):
                 node.peers?.noteNotPassedOn(nodes)
@@ -109,9 +111,10 @@ final class PeerInbound: RPCStreamHandler {
             call.keepConnection()
             call.widenWindow(to: Self.windowBytes)
             call.send(RPCMessage(bytes: own.encoded()))
-            peers.noteInbound(number) { [call] in
-                call.eventLoop.execute { call.finish(RPCStatus(.unavailable, "the node shuts down")) }
+            peers.noteInbound(number, from: hello.process) { [call] in
+                call.eventLoop.execute { call.finish(RPCStatus(.unavailable, "the link is not needed any more")) }
             }
+            node.noteAddress(of: hello)
         } catch {
             call.finish(RPCStatus(error.isTransient ? .unavailable : .failedPrecondition, error.reason))
         }

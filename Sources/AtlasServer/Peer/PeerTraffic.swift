@@ -58,6 +58,10 @@ final class PeerCounters: Sendable {
     func noteReceived(messages: Int, bytes: Int) {
         receivedMessagesCount.add(UInt64(messages), ordering: .relaxed)
         receivedBytesCount.add(UInt64(bytes), ordering: .relaxed)
+        noteHeard()
+    }
+
+    func noteHeard() {
         heard.store(SystemClock.monotonic(), ordering: .relaxed)
     }
 

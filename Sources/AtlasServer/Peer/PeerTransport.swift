@@ -30,6 +30,9 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     private var isFlushDue = false
     /// Ends the links of other nodes to this one, by number.
     private let inbound = NIOLockedValueBox<[Int: @Sendable () -> Void]>([:])
+    private let names = NIOLockedValueBox(NamesInUse())
+    /// Of this run of the program.
+    private let life = UInt64.random(in: 1 ... .max)
     let traffic = PeerTraffic()
 
     /// For how long something that may wait does, at most.
@@ -106,7 +109,9 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
             nodeName: identity.nodeName,
             incarnation: identity.incarnation,
             region: config.node.region,
-            receiverName: receiverName
+            receiverName: receiverName,
+            life: life,
+            address: config.node.address
         )
     }
 
@@ -114,7 +119,35 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     func admit(_ hello: PeerHello) throws(PeerRefusal) -> PeerHello {
         let own = self.hello(to: hello.nodeName)
         try hello.check(against: own, isMember: isMember)
+        try checkName(hello)
         return own
+    }
+
+    /// Refuses who is not the node that goes by its name, or has come to another region.
+    func checkName(_ hello: PeerHello) throws(PeerRefusal) {
+        if let known = members[hello.nodeName], !known.isRemoved, known.member.region != hello.region {
+            throw PeerRefusal(
+                reason: """
+                    node \(hello.nodeName) is in region \(known.member.region.rawValue) of the cluster, not in \
+                    \(hello.region.rawValue); remove it, and add it under another name, to have it there
+                    """
+            )
+        }
+        do {
+            try names.withLockedValue { try $0.check(hello.process, now: SystemClock.monotonic()) }
+        } catch {
+            guard let refusal = error as? PeerRefusal else { return }
+            if refusal.isNews {
+                logger.error(
+                    "refused a process that uses the name of a node that runs",
+                    metadata: [
+                        "node": "\(hello.nodeName)", "address": "\(hello.address.map(\.description) ?? "unknown")",
+                        "reason": "\(refusal.reason)",
+                    ]
+                )
+            }
+            throw refusal
+        }
     }
 
     func isMember(_ name: String) -> Bool {
@@ -125,16 +158,62 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
 
     /// Takes note of a link of another node.
     /// - Parameter end: ends it, from any thread.
-    func noteInbound(_ number: Int, end: @escaping @Sendable () -> Void) {
-        inbound.withLockedValue { $0[number] = end }
+    func noteInbound(_ number: Int, from process: PeerProcess, end: @escaping @Sendable () -> Void) {
+        let counters = traffic[NodeID(name: process.name)]
+        counters.noteHeard()
+        let former = names.withLockedValue { $0.take(process, link: number, counters: counters) }
+        let ends = inbound.withLockedValue { inbound in
+            inbound[number] = end
+            return former.compactMap { inbound.removeValue(forKey: $0) }
+        }
+        for end in ends { end() }
     }
 
     func forgetInbound(_ number: Int) {
+        names.withLockedValue { $0.release(link: number) }
         inbound.withLockedValue { $0[number] = nil }
     }
 
     var inboundCount: Int {
         inbound.withLockedValue { $0.count }
+    }
+
+    // MARK: - Names
+
+    /// The process that is heard under another node's name now.
+    func holder(of node: NodeID) -> PeerProcess? {
+        names.withLockedValue { $0.holder(of: node, now: SystemClock.monotonic()) }
+    }
+
+    /// The other processes under the names of nodes that this one has refused lately.
+    var refusedProcesses: [PeerProcess] {
+        names.withLockedValue { $0.refusedLately(now: SystemClock.monotonic()) }
+    }
+
+    /// Another process that uses a node's name.
+    func rival(of node: NodeID) -> PeerProcess? {
+        names.withLockedValue { $0.rival(of: node, now: SystemClock.monotonic()) }
+    }
+
+    /// Takes in whom another node has refused: it may be one that uses the name of this node.
+    func hear(of rival: PeerProcess) {
+        if rival.mayBe(hello(to: "").process) { return }
+        let isNews = names.withLockedValue { $0.hear(of: rival, now: SystemClock.monotonic()) }
+        guard isNews, rival.name == config.node.name else { return }
+        logger.error(
+            "another process uses the name of this node; the others refuse it",
+            metadata: ["address": "\(rival.address.map(\.description) ?? "unknown")"]
+        )
+    }
+
+    /// Whether what another node says of a member is to be believed. A node that is heard says itself where it is, and this
+    /// one knows where it is itself.
+    func believes(_ entry: MemberTable.Entry) -> Bool {
+        guard let known = members[entry.member.name], !known.isRemoved, !entry.isRemoved else { return true }
+        if known.member == entry.member { return true }
+        if known.member.region != entry.member.region || entry.member.id == config.node.id { return false }
+        guard let address = holder(of: entry.member.id)?.address else { return true }
+        return address == entry.member.address
     }
 
     /// Sends the other nodes away: their links would keep the server from ending.

@@ -72,6 +72,7 @@ extension AdminService {
         guard let address = HostPort(request.address), address.port > 0 else {
             throw .invalid("address is \"\(request.address)\", expected host:port")
         }
+        if address.isUnspecified { throw .invalid("address is \(address), at which no other machine reaches the node") }
         guard (try? ValueKind<String>.name.parse(request.nodeID)) != nil else {
             throw .invalid("node_id is \"\(request.nodeID)\", expected \(ValueKind<String>.name.allowed)")
         }
@@ -85,11 +86,29 @@ extension AdminService {
         if let known = node.members.first(where: { $0.name == member.name }), known.region != region {
             throw .invalid("node \(member.name) is in region \(known.region.rawValue); remove it first")
         }
+        try requireSilence(of: member)
         guard node.members.count < VoteSet.votersMax else {
             throw .invalid("a cluster has at most \(VoteSet.votersMax) nodes")
         }
         await node.changeMembers { $0.add(member, now: SystemClock.wall()) }
         return Atlas_NodeChange()
+    }
+
+    /// A node that runs says itself where it is.
+    private func requireSilence(of member: ClusterMember) throws(ServiceError) {
+        guard let known = node.members.first(where: { $0.name == member.name }), known.address != member.address else {
+            return
+        }
+        let holder = node.peers?.holder(of: member.id)
+        guard member.id == node.config.node.id || holder != nil else { return }
+        throw .init(
+            .failedPrecondition,
+            .invalidArgument,
+            """
+            node \(member.name) runs at \(known.address); to move it to \(member.address), stop it and start it there \
+            with its data directory
+            """
+        )
     }
 
     func addVoter(_ request: Atlas_AddVoterRequest, _ arrival: Arrival) async throws(ServiceError) -> Atlas_NodeChange {

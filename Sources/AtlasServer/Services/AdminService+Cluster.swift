@@ -70,12 +70,18 @@ extension AdminService {
             if let lastHeard = other?.lastHeard, other?.incarnation != 0 {
                 $0.silentMs = (sight.now - min(lastHeard, sight.now)) / 1_000_000
             }
+            $0.rivalAddress = rivalAddress(of: member)
             $0.roundTripUs = (other?.roundTrip.smoothed ?? 0) / 1_000
             let voted = sight.known.compactMap { tablet in tablet.config.voters.first { $0.node == member.id } }
             $0.tablets = UInt32(voted.count)
             $0.tabletsHeld = UInt32(voted.count { $0.incarnation == incarnation })
             $0.owned = UInt32(sight.known.count { $0.owner == member.id })
         }
+    }
+
+    private func rivalAddress(of member: ClusterMember) -> String {
+        guard let rival = node.peers?.rival(of: member.id) else { return "" }
+        return rival.address?.description ?? "an unknown address"
     }
 
     private func info(of member: ClusterMember, _ other: OtherNode?, _ sight: Sight) -> Atlas_NodeInfo {

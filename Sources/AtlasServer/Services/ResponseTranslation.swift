@@ -115,10 +115,15 @@ extension Operation {
     /// Why the condition failed, for programs and in words.
     fileprivate func failure(_ current: OperationResult) -> (Atlas_ResultCode, String) {
         let present = current.found ? "the key has version \(current.version.rawValue)" : "the key is absent"
+        // What is told is the key as it was before the batch, of which nothing took effect.
+        let changed = "an earlier operation of the batch changes the key"
         switch condition {
-        case .absent: return (.keyExists, "the key exists, with version \(current.version.rawValue)")
-        case .exists: return (.keyAbsent, "the key is absent")
-        case .version(let version): return (.versionMismatch, "expected version \(version.rawValue), but \(present)")
+        case .absent:
+            return (.keyExists, current.found ? "the key exists, with version \(current.version.rawValue)" : changed)
+        case .exists: return (.keyAbsent, current.found ? changed : present)
+        case .version(let version):
+            let isSame = current.found && current.version == version
+            return (.versionMismatch, isSame ? changed : "expected version \(version.rawValue), but \(present)")
         case .valueEquals: return (.valueMismatch, "the value is another one: \(present)")
         case nil: preconditionFailure("without a condition none can fail")
         }

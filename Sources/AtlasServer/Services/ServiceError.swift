@@ -180,6 +180,8 @@ extension ServiceError {
         case .failed(let reason):
             // No DATA_LOSS: what was acknowledged is in the log, and other nodes have it.
             self.init(.unavailable, .shuttingDown, "the node has stopped: \(reason)") { $0.outcomeUnknown = true }
+        case .removed(let reason):
+            self.init(.unavailable, .shuttingDown, "ask another node: \(reason)") { $0.outcomeUnknown = true }
         }
     }
 

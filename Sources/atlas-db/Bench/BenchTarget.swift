@@ -42,6 +42,14 @@ struct TargetOptions: ParsableArguments {
 
     func validate() throws {
         if mode == .embedded, retry { throw ValidationError("--retry is for --mode session and unary") }
+        if let dataDir, let setting = Setting.all.first(where: { $0.key == "node.data_dir" }) {
+            var ignored = AtlasConfiguration()
+            do {
+                try setting.assign(dataDir, to: &ignored)
+            } catch {
+                throw ValidationError("--data-dir is \"\(dataDir)\", expected \(error.expected)")
+            }
+        }
         if mode != .embedded, dataDir != nil || noSync {
             throw ValidationError(
                 "--data-dir and --no-sync are for --mode embedded; a server has its own configuration"

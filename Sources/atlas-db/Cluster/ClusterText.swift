@@ -27,6 +27,11 @@ extension Atlas_ClusterResponse {
 
     /// In words.
     private func state(of node: Atlas_NodeState) -> String {
+        let rival = node.rivalAddress.isEmpty ? "" : ", NAME USED TWICE (\(node.rivalAddress))"
+        return life(of: node) + rival
+    }
+
+    private func life(of node: Atlas_NodeState) -> String {
         if node.info.nodeID == nodeID { return "answers" }
         switch (node.isSilent, node.hasSilentMs) {
         case (true, true): return "SILENT for \(Quantity.time(microseconds: node.silentMs * 1_000))"
@@ -82,6 +87,7 @@ extension Atlas_NodeState {
                 ("round_trip_us", roundTripUs == 0 ? .null : .integer(roundTripUs)),
                 ("tablets", .integer(Int64(tablets))), ("tablets_held", .integer(Int64(tabletsHeld))),
                 ("owned", .integer(Int64(owned))),
+                ("rival_address", rivalAddress.isEmpty ? .null : .string(rivalAddress)),
             ] + (lag?.json ?? [])
         )
     }

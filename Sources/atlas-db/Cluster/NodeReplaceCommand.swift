@@ -40,7 +40,10 @@ struct NodeReplaceCommand: AsyncParsableCommand {
     private func waitForNode(_ client: AtlasClient, _ deadline: ContinuousClock.Instant) async throws {
         var words = Words()
         while true {
-            let node = try await find(client)
+            let cluster = try await client.cluster()
+            let node = try find(in: cluster)
+            // A node that has lost its disk does not know what it was a voter of.
+            if cluster.nodeID == name, node.tablets == 0 { throw Self.askAnother(name, cluster) }
             guard node.isSilent else {
                 guard node.hasNewDisk else { throw nothingToReplace(node) }
                 let other = Quantity.plural(Int(node.tablets - node.tabletsHeld), "tablet")
@@ -57,7 +60,7 @@ struct NodeReplaceCommand: AsyncParsableCommand {
     private func waitForData(_ client: AtlasClient, _ deadline: ContinuousClock.Instant) async throws {
         var words = Words()
         while true {
-            let node = try await find(client)
+            let node = try find(in: try await client.cluster())
             let tablets = try await client.tablets().filter { tablet in
                 tablet.voters.contains { $0.nodeID == name && !$0.isReachable }
             }
@@ -68,8 +71,13 @@ struct NodeReplaceCommand: AsyncParsableCommand {
         }
     }
 
-    private func find(_ client: AtlasClient) async throws -> Atlas_NodeState {
-        let cluster = try await client.cluster()
+    static func askAnother(_ name: String, _ cluster: Atlas_ClusterResponse) -> CommandFailure {
+        let others = cluster.nodes.filter { $0.info.nodeID != name && !$0.isSilent }.map(\.info.address)
+        let example = others.first.map { ", such as --endpoint \($0)" } ?? ""
+        return .usage("\(name) cannot tell what it has lost: ask another node of the cluster\(example)")
+    }
+
+    private func find(in cluster: Atlas_ClusterResponse) throws -> Atlas_NodeState {
         if let node = cluster.node(named: name) { return node }
         let names = cluster.nodes.map(\.info.nodeID).joined(separator: ", ")
         throw CommandFailure.usage("no node of the cluster is named \(name); there are \(names)")

@@ -72,7 +72,7 @@ struct BatchCommand: AsyncParsableCommand {
         }
         for (index, line) in lines.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
         where !line.allSatisfy(\.isWhitespace) {
-            parsed.append(try parse(String(line), place: "\(file), line \(index + 1)"))
+            parsed.append(try parse(RawText.text(line.utf8), place: "\(file), line \(index + 1)"))
         }
         return parsed
     }

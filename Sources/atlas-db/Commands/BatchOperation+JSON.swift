@@ -4,7 +4,7 @@ internal import Foundation
 extension BatchOperation {
     /// Reads an object such as `{"op": "put", "key": "a", "value": "1", "if_version": "7", "ttl": "30s"}`.
     init(json line: String) throws {
-        guard let fields = try? JSONDecoder().decode([String: Scalar].self, from: Data(line.utf8)) else {
+        guard let fields = try? JSONDecoder().decode([String: Scalar].self, from: Data(RawText.bytes(line))) else {
             throw BatchSyntaxError("this is no JSON object of texts, whole numbers, true and false")
         }
         if let stranger = fields.keys.sorted().first(where: { !Self.fieldNames.contains($0) }) {

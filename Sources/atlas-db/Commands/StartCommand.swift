@@ -31,6 +31,8 @@ struct StartCommand: AsyncParsableCommand {
     func run() async throws {
         if let endWithParent { try await ParentProcess.endWithIt(endWithParent) }
         let config = try configuration.load().configuration
+        // What the node writes, and the storage engine with it, is for its own user.
+        umask(0o077)
         try StartChecks.run(config.node)
         let sink = try config.node.logging.bootstrap()
         defer { sink.close() }

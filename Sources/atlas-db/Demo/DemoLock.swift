@@ -14,7 +14,7 @@ struct DemoLock: Sendable {
         // Whoever finds the file finds it locked: it gets its name afterwards.
         let isNew = access(path, F_OK) != 0
         let opened = isNew ? "\(path).\(getpid())" : path
-        descriptor = open(opened, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        descriptor = open(opened, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SystemError(code: errno) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)

@@ -8,7 +8,7 @@ struct EncodingOptions: ParsableArguments {
 
     /// - Parameter what: for the message.
     func bytes(_ text: String, _ what: String) throws(CommandFailure) -> Bytes {
-        guard hex else { return Bytes(text) }
+        guard hex else { return Bytes(RawText.bytes(text)) }
         guard let bytes = BytesText.parseHex(text) else {
             throw .usage("\(what) is \"\(text)\", expected pairs of hexadecimal digits because of --hex")
         }

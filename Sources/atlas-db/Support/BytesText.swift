@@ -42,6 +42,28 @@ enum BytesText {
         return text.unicodeScalars.allSatisfy { isPrintable($0) || $0 == "\n" || $0 == "\t" } ? text : nil
     }
 
+    /// Text of any origin as a terminal may be given it: no control characters but newline and tab, and nothing invisible that
+    /// changes how the rest is shown. The escapes mean the same within a string of JSON.
+    static func harmless(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: isHarmful) else { return text }
+        var shown = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+            guard isHarmful(scalar) else {
+                shown.append(scalar)
+                continue
+            }
+            shown += ("\\u" + hex([UInt8(scalar.value >> 8), UInt8(scalar.value & 0xFF)])).unicodeScalars
+        }
+        return String(shown)
+    }
+
+    private static func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
+        if scalar.isASCII { return scalar.value < 0x20 ? scalar != "\n" && scalar != "\t" : scalar.value == 0x7F }
+        guard scalar.value <= 0xFFFF else { return false }
+        let category = scalar.properties.generalCategory
+        return category == .control || category == .format
+    }
+
     private static func escape(_ byte: UInt8) -> String {
         switch byte {
         case UInt8(ascii: "\n"): "\\n"
@@ -59,7 +81,7 @@ enum BytesText {
     }
 
     /// The first character, if the bytes begin with a whole one.
-    private static func decodeScalar(_ bytes: ArraySlice<UInt8>) -> Unicode.Scalar? {
+    static func decodeScalar(_ bytes: ArraySlice<UInt8>) -> Unicode.Scalar? {
         var iterator = bytes.makeIterator()
         var codec = UTF8()
         guard case .scalarValue(let scalar) = codec.decode(&iterator) else { return nil }

@@ -14,13 +14,14 @@ enum Console {
         }
     }
 
+    /// What a terminal would obey is escaped: names and texts come from servers.
     static func write(_ text: String) {
-        write(Array(text.utf8))
+        write(Array(BytesText.harmless(text).utf8))
     }
 
-    /// Writes to standard error, which may be closed.
+    /// Writes to standard error, which may be closed. What a terminal would obey is escaped.
     static func writeError(_ text: String) {
-        try? FileBytes.write(Array(text.utf8), to: STDERR_FILENO)
+        try? FileBytes.write(Array(BytesText.harmless(text).utf8), to: STDERR_FILENO)
     }
 
     static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
@@ -28,12 +29,13 @@ enum Console {
 
     /// A line of progress: on a terminal each replaces the one before.
     static func progress(_ line: String) {
-        writeError(errorIsTerminal ? "\r\u{1B}[K\(line)" : line + "\n")
+        endProgress()
+        writeError(errorIsTerminal ? line : line + "\n")
     }
 
     /// Removes the line of progress from a terminal.
     static func endProgress() {
-        if errorIsTerminal { writeError("\r\u{1B}[K") }
+        if errorIsTerminal { try? FileBytes.write(Array("\r\u{1B}[K".utf8), to: STDERR_FILENO) }
     }
 }
 
@@ -48,6 +50,12 @@ struct SystemError: Error, CustomStringConvertible {
 
 /// Whole files as bytes.
 enum FileBytes {
+    /// Waits until a descriptor that does not wait by itself has something, or room for something.
+    static func wait(for descriptor: Int32, _ events: Int32) {
+        var waiting = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+        _ = poll(&waiting, 1, -1)
+    }
+
     static func write(_ bytes: [UInt8], to descriptor: Int32) throws(SystemError) {
         var offset = 0
         while offset < bytes.count {
@@ -55,14 +63,19 @@ enum FileBytes {
                 let count = Glibc.write(descriptor, buffer.baseAddress! + offset, buffer.count - offset)
                 return (count, errno)
             }
-            if count >= 0 { offset += count } else if code != EINTR { throw SystemError(code: code) }
+            switch code {
+            case _ where count >= 0: offset += count
+            case EINTR: break
+            case EAGAIN: wait(for: descriptor, POLLOUT)
+            default: throw SystemError(code: code)
+            }
         }
     }
 
     /// Creates or replaces a file; `-` is standard output.
     static func write(_ bytes: [UInt8], toFile path: String) throws(CommandFailure) {
         if path == "-" { return Console.write(bytes) }
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        let descriptor = open(RawText.path(path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw .usage("cannot write \(path): \(SystemError(code: errno))") }
         defer { close(descriptor) }
         do {
@@ -76,7 +89,7 @@ enum FileBytes {
     /// - Parameter sizeMax: a larger file is refused.
     static func read(file path: String, sizeMax: Int) throws(CommandFailure) -> [UInt8] {
         if path == "-" { return try read(STDIN_FILENO, name: "standard input", sizeMax: sizeMax) }
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(RawText.path(path), O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .usage("cannot read \(path): \(SystemError(code: errno))") }
         defer { close(descriptor) }
         return try read(descriptor, name: path, sizeMax: sizeMax)
@@ -92,6 +105,10 @@ enum FileBytes {
                 count = max(result, 0)
             }
             if code == EINTR { continue }
+            if code == EAGAIN {
+                wait(for: descriptor, POLLIN)
+                continue
+            }
             if code != 0 { throw .usage("cannot read \(name): \(SystemError(code: code))") }
             if chunk.isEmpty { return bytes }
             bytes += chunk

@@ -22,8 +22,8 @@ struct ProcessSignals: Service {
     func run() async {
         for await arrival in arrivals.cancelOnGracefulShutdown() {
             if arrival == .sighup {
+                logger.info("SIGHUP: opening the log file again")
                 hangup()
-                logger.info("SIGHUP: the log is open again")
                 continue
             }
             signal(SIGTERM, SIG_DFL)

@@ -60,7 +60,11 @@ struct StandardInputLines {
                 code = result < 0 ? errno : 0
                 count = max(result, 0)
             }
-            if code != EINTR { return chunk }
+            switch code {
+            case EINTR: break
+            case EAGAIN: FileBytes.wait(for: STDIN_FILENO, POLLIN)
+            default: return chunk
+            }
         }
     }
 }

@@ -65,10 +65,12 @@ final class CommandProcess {
     private var ending: Ending?
 
     /// - Parameters:
+    ///   - rawArguments: more arguments, of any bytes.
     ///   - outputTo: a descriptor for standard output, instead of a file.
     ///   - errorsTo: a descriptor for standard error, instead of a file.
     init(
         _ arguments: [String],
+        rawArguments: [[UInt8]] = [],
         input: [UInt8] = [],
         environment: [String: String] = [:],
         outputTo output: Int32? = nil,
@@ -94,7 +96,8 @@ final class CommandProcess {
         // The environment of whoever runs the tests plays no part.
         var inherited = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("ATLAS_") }
         inherited.merge(environment) { $1 }
-        let argv = ([Binary.path] + arguments).map { strdup($0) } + [nil]
+        let raw = rawArguments.map { bytes in strdup(bytes.map { CChar(bitPattern: $0) } + [0]) }
+        let argv = ([Binary.path] + arguments).map { strdup($0) } + raw + [nil]
         let envp = inherited.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var pid: pid_t = 0

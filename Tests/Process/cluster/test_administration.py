@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from support.client import Client, fails
 from support.cluster import Cluster, Node, until, works
 from support.protos import admin_pb2
 from support.protos import atlas_pb2 as pb
-from support.server import free_port
+from support.server import binary, free_port
 
 StartCluster = Callable[..., Cluster]
 ADMIN_SECONDS = 30
@@ -109,6 +110,10 @@ def test_a_node_with_a_new_disk_is_made_a_voter_again(start_cluster: StartCluste
     lost.start()
     until(lambda: nodes(client)["n13"].tablets_held == 0, "the new disk is not heard of")
     assert nodes(client)["n13"].tablets == 1
+    # The node itself does not know what it has lost.
+    command = [str(binary()), "node", "replace", "n13", "--endpoint", lost.address, "--wait", "5s"]
+    asked = subprocess.run(command, capture_output=True, text=True, timeout=ADMIN_SECONDS, check=False)
+    assert asked.returncode == 2 and "ask another node of the cluster" in asked.stderr
     change = client.admin.AddVoter(admin_pb2.AddVoterRequest(node_id="n13"), timeout=ADMIN_SECONDS)
     assert change.tablets_changed == 1
     again = client.admin.AddVoter(admin_pb2.AddVoterRequest(node_id="n13"), timeout=ADMIN_SECONDS)
@@ -195,6 +200,42 @@ def test_a_node_comes_back_at_another_address(start_cluster: StartCluster) -> No
     until(lambda: works(lambda: first.stub.Put(pb.PutRequest(key=b"key/00", value=b"0"), timeout=1)), "no majority")
     expected[b"key/00"] = b"0"
     check(first, expected)
+
+
+def test_a_node_without_its_disk_is_found_though_it_knows_dead_nodes_alone(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3])
+    lost, first = cluster["n12"], cluster.nodes[0]
+    members = str(first.settings["cluster.nodes"])[1:-1]
+    newcomers = [Node(first.directory.parent / name, name, 1) for name in ("n14", "n15")]
+    listed = ", ".join(
+        [members, *(f'{{id: {node.name}, address: "{node.address}", region_id: 1}}' for node in newcomers)]
+    )
+    try:
+        for node in newcomers:
+            node.settings = {**first.settings, "node.id": node.name, "cluster.nodes": f"[{listed}]"}
+            request = admin_pb2.AddNodeRequest(node_id=node.name, address=node.address, region_id=1)
+            cluster.client(first).admin.AddNode(request, timeout=ADMIN_SECONDS)
+            node.start()
+            cluster.wait_until_it_serves(node)
+            voter = admin_pb2.AddVoterRequest(node_id=node.name)
+            asked = cluster.client(first)
+            until(lambda: works(lambda: asked.admin.AddVoter(voter, timeout=ADMIN_SECONDS)), "it gets no vote")  # noqa: B023
+            joined = cluster.client(node)
+            until(lambda: len(joined.stats().tablets) == 1, "it gets no data")  # noqa: B023
+        client = cluster.client(newcomers[0])
+        client.put(b"key", b"value")
+        for name in ("n11", "n13"):
+            cluster[name].kill()
+            gone = admin_pb2.RemoveNodeRequest(node_id=name)
+            until(lambda: works(lambda: client.admin.RemoveNode(gone, timeout=ADMIN_SECONDS)), "it is not removed")  # noqa: B023
+        lost.kill()
+        lost.wipe()
+        # Its list names the two that are gone.
+        lost.start()
+        cluster.wait_until_it_serves(lost)
+    finally:
+        for node in newcomers:
+            node.kill()
 
 
 def test_a_node_that_was_alone_grows_into_a_cluster(start_cluster: StartCluster) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,7 +14,7 @@ import pytest
 
 from support.client import Client, fails, put_op
 from support.protos import atlas_pb2 as pb
-from support.server import ANNOUNCEMENT, Server
+from support.server import ANNOUNCEMENT, Server, binary
 
 USAGE, UNAVAILABLE, FAILURE = 2, 3, 4
 StartServer = Callable[..., Server]
@@ -207,6 +209,26 @@ def test_a_port_that_is_in_use(start_server: StartServer) -> None:
     refuses(second, UNAVAILABLE, first.address, "in use")
     with first.channel() as channel:
         assert Client(channel).put(b"k", b"v").success
+
+
+def test_a_start_without_room_for_writes_is_said(start_server: StartServer) -> None:
+    reserve = 1 << 40
+    server = start_server({"storage.disk_reserve": "1TiB"}, start=False)
+    if shutil.disk_usage(server.directory).free > reserve:
+        pytest.skip("the disk has more room than can be reserved")
+    server.start()
+    assert "starts without room for writes" in server.new_output()
+
+
+def test_without_proc_no_command_is_taken_for_another(start_server: StartServer) -> None:
+    script = 'umount -l /proc && exec "$0" get key'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script, str(binary())], capture_output=True, text=True, timeout=30, check=False
+    )
+    if "unshare" in done.stderr or "umount" in done.stderr:
+        pytest.skip(f"NOT TESTED: {done.stderr}")
+    assert done.returncode == FAILURE
+    assert "is /proc mounted?" in done.stderr and not done.stdout
 
 
 def test_a_data_directory_that_is_a_file(start_server: StartServer) -> None:
