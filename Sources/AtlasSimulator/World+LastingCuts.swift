@@ -27,6 +27,7 @@ extension World {
         operationsLeft = 0
         for node in nodes.indices where !nodes[node].isUp { schedule(.start(node: node), after: 0) }
         for node in others { cutOff(node, from: connected) }
+        for node in nodes { node.clock.wallOffset = 0 }
         statistics.lastingCuts += 1
         try run(until: now + options.workload.timeout) { clients[0].attempt == nil }
         for key in 0..<options.workload.keys { try writeAnywhere(key, among: connected) }

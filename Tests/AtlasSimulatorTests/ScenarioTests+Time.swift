@@ -126,15 +126,20 @@ extension ScenarioTests {
         try scenario.finish()
     }
 
-    /// A wall clock that is far ahead is followed by nobody, and what was written by it stays in order.
+    /// A node that starts with a wall clock far ahead is followed by no other, and what is written by it stays in order.
     @Test func ownerWithAClockFarAhead() throws {
         let scenario = Scenario([1, 1, 1]) { $0.regionFailures = 1 }
         try scenario.settle(owner: 0)
         try scenario.write(0, "a", at: 0)
+        try scenario.crash(0)
         scenario.world.nodes[0].clock.wallOffset += 20_000
-        let ahead = try scenario.write(0, "b", at: 0)
+        try scenario.start(0)
+        try scenario.run(milliseconds: 300)
         scenario.world.nodes[0].clock.wallOffset -= 20_000
-        try scenario.run(milliseconds: 2_000)
+        try scenario.settle(owner: 0)
+        let ahead = try scenario.write(0, "b", at: 0)
+        let present = SimulatedClock.epochMilliseconds + scenario.world.now / 1_000_000
+        #expect(Timestamp(rawValue: ahead).milliseconds > present + 1_000)
         #expect(scenario.passed(.clockRefused, at: 1))
         #expect(scenario.passed(.clockJump, at: 0))
         try scenario.crash(0)
@@ -143,6 +148,38 @@ extension ScenarioTests {
         #expect(try scenario.read(0, at: owner) == "b")
         #expect(try scenario.write(0, "c", at: owner) > ahead)
         #expect(try scenario.read(0, at: owner) == "c")
+        try scenario.finish()
+    }
+
+    /// A clock that is an hour ahead for three seconds leaves nothing behind, whether there are others to compare it with or not.
+    @Test(arguments: [[1], [3]])
+    func aClockAheadForSecondsIsNotFollowed(nodes: [Int]) throws {
+        let scenario = Scenario(nodes)
+        try scenario.settle(owner: 0)
+        let hour: Int64 = 3_600_000
+        scenario.world.nodes[0].clock.wallOffset += hour
+        #expect(try scenario.wasApplied(try scenario.put(0, "a", at: 0, id: scenario.requestID(1))))
+        try scenario.run(milliseconds: 3_000)
+        #expect(try scenario.wasApplied(try scenario.put(0, "b", at: 0, id: scenario.requestID(2))))
+        scenario.world.nodes[0].clock.wallOffset -= hour
+        try scenario.run(milliseconds: 1_000)
+        let call = try scenario.put(0, "c", at: 0, id: scenario.requestID(3))
+        try scenario.run(milliseconds: 1_000)
+        #expect(try scenario.wasApplied(call))
+        #expect(try scenario.read(0, at: 0) == "c")
+        #expect(scenario.passed(.clockDistrusted, at: 0))
+        try scenario.finish()
+    }
+
+    /// A clock that stays ahead of those of the other nodes is not followed either.
+    @Test func aClockAheadOfAMajorityIsNotFollowed() throws {
+        let scenario = Scenario([3])
+        try scenario.settle(owner: 0)
+        scenario.world.nodes[0].clock.wallOffset += 3_600_000
+        try scenario.run(milliseconds: 40_000)
+        let call = try scenario.put(0, "a", at: 0, id: scenario.requestID(1))
+        try scenario.run(milliseconds: 1_000)
+        #expect(try scenario.wasApplied(call))
         try scenario.finish()
     }
 }

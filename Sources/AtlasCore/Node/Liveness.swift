@@ -74,6 +74,8 @@ package struct OtherNode: Sendable {
     var supportUntil: UInt64 = 0
     /// The clock in the latest reply of `supportEpoch`.
     var repliedClock = Timestamp.zero
+    /// By how much this node's wall clock was ahead of its clock when it replied last, in milliseconds.
+    var clockLead: UInt64?
     /// Some tablet's ballot may have to be acknowledged in the present epoch.
     var needsConfirmation = false
 
@@ -185,6 +187,11 @@ extension Liveness {
         others[index].idleReceiver = IdleListReceiver()
         others[index].requests = SequenceWindow()
         return nil
+    }
+
+    /// The own wall clock has stepped: what was measured with it says nothing any more.
+    mutating func forgetClocks() {
+        for index in others.indices { others[index].clockLead = nil }
     }
 
     func suspicionTimeout(_ index: Int) -> UInt64 {

@@ -161,6 +161,7 @@ extension NodeCore {
         context.liveness.others[index].sent.removeAll { $0.sequence <= reply.sequence }
         if context.liveness.noteAnswer(index, sentAt: sent.at) { noteReturn(of: context.liveness.others[index].node) }
         context.mergeClock(reply.clock)
+        context.compareClock(reply.clock, delay: (now - sent.at) / 2, with: index)
         context.liveness.others[index].roundTrip.add(now - sent.at)
         let region = context.liveness.others[index].region
         for distance in context.liveness.measuredDistances() where distance.region == region {

@@ -92,7 +92,7 @@ package struct NodeCore: Sendable {
     /// Takes in one event.
     /// - Parameter effects: what is to be done is appended here, in order.
     package mutating func step(_ event: Event, now: Instant, effects: inout [Effect]) {
-        context.now = now
+        context.begin(at: now)
         swap(&context.effects, &effects)
         receive(event)
         settle()

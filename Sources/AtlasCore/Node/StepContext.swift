@@ -3,7 +3,11 @@ internal import DequeModule
 /// What a core shares with each of its replicas while a step runs.
 package struct StepContext: Sendable {
     package let node: NodeID
-    package internal(set) var now = Instant(monotonic: 0, wall: 0)
+    /// The wall clock's part is what this node believes of it.
+    package private(set) var now = Instant(monotonic: 0, wall: 0)
+    private var wallClock = WallClockGuard()
+    /// As the machine shows it, in milliseconds since 1970.
+    private var shownWall: UInt64 = 0
     package private(set) var clock: HybridClock
     package internal(set) var liveness: Liveness
     package let settings: ConsensusSettings
@@ -107,6 +111,39 @@ package struct StepContext: Sendable {
     }
 
     // MARK: - Time
+
+    /// A step begins.
+    /// - Parameter shown: what the machine's clocks say.
+    mutating func begin(at shown: Instant) {
+        let wasDistrusted = wallClock.isDistrusted
+        shownWall = shown.wall
+        let (believed, hasStepped) = wallClock.read(shown)
+        now = mutated(.wallClockBelieved) ? shown : believed
+        if hasStepped { liveness.forgetClocks() }
+        reportTrust(before: wasDistrusted)
+    }
+
+    /// Another node has said what its clock is.
+    /// - Parameter delay: how long ago about, in nanoseconds.
+    mutating func compareClock(_ clock: Timestamp, delay: UInt64, with index: Int) {
+        let present = clock.milliseconds + delay / ConsensusSettings.millisecond
+        liveness.others[index].clockLead = shownWall - min(shownWall, present)
+        let wasDistrusted = wallClock.isDistrusted
+        let leads = liveness.others.filter { !$0.isSuspected }.compactMap(\.clockLead)
+        wallClock.compare(leads, nodeCount: liveness.others.count + 1)
+        reportTrust(before: wasDistrusted)
+    }
+
+    private mutating func reportTrust(before wasDistrusted: Bool) {
+        guard wallClock.isDistrusted != wasDistrusted else { return }
+        if wasDistrusted { return effects.append(.report("the wall clock is believed again")) }
+        mark(.clockDistrusted)
+        let reason =
+            wallClock.lead > 0
+            ? "it is \(wallClock.lead) ms ahead of the clocks of most nodes"
+            : "it has stepped forward to \(shownWall) ms since 1970"
+        effects.append(.report("the wall clock is not believed: \(reason)"))
+    }
 
     /// The present on the node's clock, without taking a stamp.
     mutating func readClock() -> Timestamp {

@@ -11,7 +11,7 @@ package enum Mark: UInt8, CaseIterable, Sendable {
     case snapshotOffered, snapshotInstalled, snapshotRestarted, snapshotStale, snapshotLost, windowTruncated
     case clockJump, clockRefused, foreignIncarnation, formerIncarnation
     case stateChecked, stateDiffers
-    case deafNode, ownerStranded
+    case deafNode, ownerStranded, clockDistrusted
 }
 
 /// The marks that were passed.
