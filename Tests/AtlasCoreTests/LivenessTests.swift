@@ -93,6 +93,9 @@ struct LivenessTests {
         liveness.nextHeartbeat = now + settings.heartbeatInterval
         liveness.hear(0, incarnation: 7, now: now + 1)
         #expect(liveness.nextHeartbeat == now + settings.heartbeatInterval, "once")
+        // Another disk under the name has never been heard before.
+        liveness.hear(0, incarnation: 8, now: now + 2)
+        #expect(liveness.nextHeartbeat == now + 2 + settings.retransmitMin / 4)
     }
 
     @Test func anotherIncarnationHasGivenNothing() {

@@ -173,7 +173,7 @@ extension Liveness {
     }
 
     private func isSilent(_ index: Int, now: UInt64) -> Bool {
-        others[index].lastHeard.map { $0 + suspicionTimeout(index) <= now } ?? false
+        others[index].lastHeard.map { $0 + suspicionTimeout(index) <= now } ?? true
     }
 
     /// Takes note of the session that a message names.

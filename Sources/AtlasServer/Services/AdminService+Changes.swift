@@ -150,18 +150,24 @@ extension AdminService {
         return member
     }
 
+    /// How long a node that has just started may take to be known as one that answers.
+    private static let answerPatience = Duration.seconds(2)
+
     /// The disk that a node has now, as it was heard last.
     private func incarnation(of member: ClusterMember) async throws(ServiceError) -> UInt64 {
         if member.id == node.config.node.id { return node.identity.incarnation }
-        let heard = try? await node.pool.runIfActive { [node] in node.inspect { core in core.liveness[member.id] } }
-        let other = heard?.flatMap(\.self)
-        guard let other, other.incarnation != 0, !other.isSuspected else {
-            throw .init(.unavailable, .noQuorum, "node \(member.name) does not answer yet; start it, and try again") {
-                $0.missingNodes = [member.name]
-                $0.retryAfterMs = 1_000
+        let end = ContinuousClock.now + Self.answerPatience
+        repeat {
+            let heard = try? await node.pool.runIfActive { [node] in node.inspect { core in core.liveness[member.id] } }
+            if let other = heard?.flatMap(\.self), other.incarnation != 0, !other.isSuspected {
+                return other.incarnation
             }
+            try? await Task.sleep(for: .milliseconds(20))
+        } while ContinuousClock.now < end && !Task.isCancelled
+        throw .init(.unavailable, .noQuorum, "node \(member.name) does not answer yet; start it, and try again") {
+            $0.missingNodes = [member.name]
+            $0.retryAfterMs = 1_000
         }
-        return other.incarnation
     }
 
     /// Changes the voters of each tablet, one after the other.

@@ -144,7 +144,7 @@ def test_compact(client: Client, key: Key) -> None:
 def test_reads_and_writes_go_on_meanwhile(server: Server, client: Client, key: Key) -> None:
     calls = [
         call.future(request, timeout=60)
-        for _ in range(5)
+        for _ in range(4)
         for call, request in (
             (client.admin.Flush, admin_pb2.FlushRequest()),
             (client.admin.Compact, admin_pb2.CompactRequest()),
