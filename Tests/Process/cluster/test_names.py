@@ -79,8 +79,10 @@ def test_the_address_of_a_node_that_runs_is_not_changed_by_others(start_cluster:
     client = cluster.client(cluster.nodes[0])
     request = admin_pb2.AddNodeRequest(node_id="n12", address="127.0.0.1:1", region_id=1)
     for asked in cluster.nodes:
+        asked_client = cluster.client(asked)
+        until(lambda: not nodes(asked_client)["n12"].is_silent, "it is not heard")  # noqa: B023
         with fails("FAILED_PRECONDITION"):
-            cluster.client(asked).admin.AddNode(request, timeout=ADMIN_SECONDS)
+            asked_client.admin.AddNode(request, timeout=ADMIN_SECONDS)
     check_place(cluster, cluster["n12"])
     # One that does not run can be told to be elsewhere; once it runs, it says itself where it is.
     node = cluster["n12"]
