@@ -85,6 +85,10 @@ class Network:
         """Connections are reset, new ones too."""
         self._ask("cut", place, other)
 
+    def cut_links(self, links: list[tuple[str, str]]) -> None:
+        """Those alone that the first of each two nodes has to the second."""
+        self._ask_links("cut", links)
+
     def stop(self, place: Place, other: Place | None = None) -> None:
         """What is sent is held until `heal`."""
         self._ask("stop", place, other)
