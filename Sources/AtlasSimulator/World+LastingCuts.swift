@@ -8,7 +8,7 @@ internal import AtlasCore
 extension World {
     /// How the links between the connected nodes and one of the others fail.
     private enum Pattern: CaseIterable {
-        /// It is heard, and hears nobody.
+        /// It is heard, and hears no other.
         case deaf
         /// It hears, and is not heard.
         case mute

@@ -8,7 +8,7 @@ import Testing
 
 @testable import AtlasServer
 
-/// One thread at a time changes the store, whatever comes from wherever.
+/// One thread at a time changes the store.
 @Suite struct ApplierTests {
     @Test func jobsWaitUntilInlineWorkEnds() async throws {
         let pool = NIOThreadPool(numberOfThreads: 1)

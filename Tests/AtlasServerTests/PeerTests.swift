@@ -330,7 +330,7 @@ import Testing
         #expect(table["n10"] == nil && table["n11"] != nil, "the oldest went")
         #expect(try MemberTable(decoding: table.encoded()) == table)
         _ = late.merge(table)
-        #expect(late == table, "whoever merges keeps the same")
+        #expect(late == table, "each node keeps the same")
         let isNews = table.merge(left(0))
         #expect(!isNews, "what is forgotten again is no news")
     }

@@ -27,7 +27,7 @@ struct TextTests {
         #expect(BytesText.plainText([0x1B]) == nil)
     }
 
-    @Test("Arguments keep their bytes, whatever these are")
+    @Test("Arguments keep their bytes, UTF-8 or not")
     func rawText() {
         let all = (1...255).map { UInt8($0) }
         let confusing = Array("\u{10FF80}é\u{10FFFF}\u{FFFD}\u{10FFFD}".utf8)

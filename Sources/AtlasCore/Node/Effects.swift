@@ -58,7 +58,7 @@ package enum Event: Sendable {
     case start
     /// This node is to become the owner of a tablet, whoever is so now.
     case campaign(TabletID)
-    /// Whatever this node owns is handed to voters nearby, as far as they answer.
+    /// What this node owns is handed to voters nearby, as far as they answer.
     case resign
     /// This node ends: it hands over what it owns, like `resign`, and neither campaigns nor takes a tablet any more. May be
     /// said again while something is left.

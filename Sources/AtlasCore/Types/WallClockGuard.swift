@@ -1,5 +1,5 @@
 /// What a node believes of its wall clock. A stamp that has been given out is never taken back, so a clock that is far
-/// ahead for seconds would be felt for as long as it was ahead; a clock that is behind harms nobody.
+/// ahead for seconds would be felt for as long as it was ahead; a clock that is behind does no harm.
 ///
 /// - A step forward is believed once a majority of the nodes agrees, or once it has stood for `stepPatience`. Until then
 ///   time goes on from before it, by the monotonic clock.

@@ -25,7 +25,7 @@ struct Ballast: Sendable {
         switch found {
         case .nothing: break
         case .file(let size): if size == Int(self.size) { return }
-        // Somebody has put something else there, such as a link: it is not for the node to change.
+        // Something else has been put there, such as a link: it is not for the node to change.
         case .other: return
         }
         guard free >= reserve + size else { return }

@@ -78,7 +78,7 @@ struct MemberTable: Hashable, Sendable {
 }
 
 extension MemberTable {
-    /// Forgets a node that has left, the one of the longest ago: whoever merges the same entries keeps the same.
+    /// Forgets a node that has left, the one of the longest ago: nodes that merge the same entries keep the same.
     private mutating func dropOne() -> Entry {
         let index = entries.indices.min { entries[$0].age < entries[$1].age }!
         return entries.remove(at: index)
