@@ -74,7 +74,7 @@ struct HistoryRecorder {
             // It saw the state amid the commands of its slot.
             end(operation, .conditionFailed(step: index, current: .init(current, step)), place: nil)
         case .requestIDExpired, .expired, .requestIDReused, .answerTooLarge:
-            end(operation, .refused, place: nil)
+            end(operation, .refused, place: place)
         }
     }
 

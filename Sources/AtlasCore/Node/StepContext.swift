@@ -118,7 +118,7 @@ package struct StepContext: Sendable {
         let wasDistrusted = wallClock.isDistrusted
         shownWall = shown.wall
         let (believed, hasStepped) = wallClock.read(shown)
-        now = mutated(.wallClockBelieved) ? shown : believed
+        now = believed
         if hasStepped { liveness.forgetClocks() }
         reportTrust(before: wasDistrusted)
     }
@@ -138,11 +138,9 @@ package struct StepContext: Sendable {
         guard wallClock.isDistrusted != wasDistrusted else { return }
         if wasDistrusted { return effects.append(.report("the wall clock is believed again")) }
         mark(.clockDistrusted)
-        let reason =
-            wallClock.lead > 0
-            ? "it is \(wallClock.lead) ms ahead of the clocks of most nodes"
-            : "it has stepped forward to \(shownWall) ms since 1970"
-        effects.append(.report("the wall clock is not believed: \(reason)"))
+        effects.append(
+            .report("the wall clock has stepped forward, and is not believed yet: \(shownWall) ms since 1970")
+        )
     }
 
     /// The present on the node's clock, without taking a stamp.

@@ -1,9 +1,8 @@
 /// What a node believes of its wall clock. A stamp that has been given out is never taken back, so a clock that is far
 /// ahead for seconds would be felt for as long as it was ahead; a clock that is behind does no harm.
 ///
-/// - A step forward is believed once a majority of the nodes agrees, or once it has stood for `stepPatience`. Until then
-///   time goes on from before it, by the monotonic clock.
-/// - A clock that is ahead of those of a majority of the nodes is taken back to theirs.
+/// A step forward is believed once a majority of the nodes agrees, or once it has stood for `stepPatience`. Until then time
+/// goes on from before it, by the monotonic clock.
 package struct WallClockGuard: Sendable {
     /// The last readings that fitted together: monotonic nanoseconds, and milliseconds since 1970.
     private var anchor: Instant?
@@ -11,19 +10,17 @@ package struct WallClockGuard: Sendable {
     private var latest: Instant?
     /// Since when the wall clock has been ahead of what the monotonic one says; monotonic nanoseconds.
     private var steppedSince: UInt64?
-    /// By how much the clock is ahead of a majority's, in milliseconds; 0 if it is not, or nothing is known.
-    package private(set) var lead: UInt64 = 0
 
     /// Steps up to this, in milliseconds, are taken for the corrections that clocks get all the time.
     package static let stepMax = HybridClock.offsetMaxMilliseconds
     /// How long a step forward must stand before it is believed, in nanoseconds.
-    package static let stepPatience: UInt64 = 30_000 * ConsensusSettings.millisecond
+    package static let stepPatience: UInt64 = 10_000 * ConsensusSettings.millisecond
 
     package init() {}
 
     /// Whether the wall clock is not believed at present.
     package var isDistrusted: Bool {
-        steppedSince != nil || lead > 0
+        steppedSince != nil
     }
 
     /// The present as far as it is believed.
@@ -33,9 +30,7 @@ package struct WallClockGuard: Sendable {
     mutating func read(_ now: Instant) -> (believed: Instant, hasStepped: Bool) {
         let hasStepped = latest.map { Self.distance($0.later(at: now.monotonic), now.wall) > Self.stepMax } ?? false
         latest = now
-        if hasStepped { lead = 0 }
-        let wall = settle(now)
-        return (Instant(monotonic: now.monotonic, wall: wall - min(wall, lead)), hasStepped)
+        return (Instant(monotonic: now.monotonic, wall: settle(now)), hasStepped)
     }
 
     private mutating func settle(_ now: Instant) -> UInt64 {
@@ -59,12 +54,9 @@ package struct WallClockGuard: Sendable {
     ///   - leads: milliseconds by which this node's wall clock, as the machine shows it, is ahead of theirs.
     ///   - nodeCount: of the cluster, this one included.
     mutating func compare(_ leads: [UInt64], nodeCount: Int) {
-        let majority = nodeCount / 2 + 1
-        let sorted = leads.sorted(by: >)
-        let common = sorted.count >= majority ? sorted[majority - 1] : 0
-        lead = common > Self.stepMax ? common : 0
-        guard nodeCount > 1, leads.count(where: { $0 <= Self.stepMax }) + 1 >= majority else { return }
-        if steppedSince != nil { anchor = latest }
+        let agreeing = leads.count { $0 <= Self.stepMax }
+        guard steppedSince != nil, agreeing > 0, agreeing + 1 > nodeCount / 2 else { return }
+        anchor = latest
         steppedSince = nil
     }
 
