@@ -139,7 +139,7 @@ extension NodeCore {
     /// it runs out.
     private mutating func grantSupport(to index: Int, now: UInt64) -> UInt64 {
         let duration = context.settings.supportDuration
-        guard duration > 0, !context.liveness.others[index].isSuspected || mutated(.deafSupported) else { return 0 }
+        guard duration > 0, !context.liveness.others[index].isSuspected else { return 0 }
         if let grant = context.liveness.others[index].grant, grant.until > now {
             guard !tablets.contains(where: { $0.isAbandoned(in: grant.epoch) }) else { return 0 }
             context.liveness.others[index].grant = (grant.epoch, now + duration)

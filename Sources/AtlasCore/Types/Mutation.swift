@@ -34,7 +34,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case freshTooLow = "fresh-too-low"
     case idleWhileBusy = "idle-while-busy"
     case chosenSealForgotten = "chosen-seal-forgotten"
-    case deafSupported = "deaf-supported"
     case strandedOwnerStays = "stranded-owner-stays"
 }
 
