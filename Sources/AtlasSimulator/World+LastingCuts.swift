@@ -4,7 +4,7 @@ internal import AtlasCore
 /// The phase between faults and repair: some links fail for good, in one direction or both, and all else is well.
 ///
 /// Its law: where some nodes hear each other and hold a Q1 and a Q2 of every tablet, a client that knows these nodes
-/// gets each write done within `livenessBound`, whatever the links to and from the others do.
+/// gets each write done within `livenessBound`, however the links to and from the others do.
 extension World {
     /// How the links between the connected nodes and one of the others fail.
     private enum Pattern: CaseIterable {

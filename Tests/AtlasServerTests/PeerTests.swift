@@ -311,7 +311,7 @@ import Testing
         #expect(table[NodeID(name: "b")]?.address.port == 3)
     }
 
-    /// Beyond its bound a table forgets who left first, so that whoever has written it can read it.
+    /// Beyond its bound a table forgets who left first, so that the node that has written it can read it.
     @Test func aTableHoldsNoMoreThanCanBeReadAgain() throws {
         var table = MemberTable(configured: [member("a", 1)])
         var late = table

@@ -92,8 +92,8 @@ package struct NodeCore: Sendable {
     /// Takes in one event.
     /// - Parameter effects: what is to be done is appended here, in order.
     package mutating func step(_ event: Event, now: Instant, effects: inout [Effect]) {
-        context.begin(at: now)
         swap(&context.effects, &effects)
+        context.begin(at: now)
         receive(event)
         settle()
         context.askForWake()
