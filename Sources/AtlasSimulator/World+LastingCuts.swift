@@ -26,7 +26,7 @@ extension World {
         let left = operationsLeft
         operationsLeft = 0
         for node in nodes.indices where !nodes[node].isUp { schedule(.start(node: node), after: 0) }
-        for node in others { cutOff(node, from: connected) }
+        for node in others.sorted() { cutOff(node, from: connected) }
         statistics.lastingCuts += 1
         try run(until: now + options.workload.timeout) { clients[0].attempt == nil }
         for key in 0..<options.workload.keys { try writeAnywhere(key, among: connected) }
