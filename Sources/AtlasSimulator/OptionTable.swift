@@ -113,6 +113,7 @@ extension OptionField {
         .init("settings", "replicaReadWait", .time(\.settings.replicaReadWait)),
         .init("settings", "regionLatencyMax", .time(\.settings.regionLatencyMax)),
         .init("settings", "attemptLife", .time(\.settings.attemptLife)),
+        .init("settings", "retryWindow", .number(\.settings.retryWindow)),
         .init("settings", "stateCheckInterval", .time(\.settings.stateCheckInterval)),
         .init("settings", "proposalRetriesMax", .int(\.settings.proposalRetriesMax)),
         .init("settings", "fastPathEnabled", .flag(\.settings.fastPathEnabled)),

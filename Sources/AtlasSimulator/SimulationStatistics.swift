@@ -66,6 +66,7 @@ extension PeerMessage {
         case .tablet(let envelope): envelope.message.kind
         case .heartbeat: "heartbeat"
         case .heartbeatReply: "heartbeat reply"
+        case .report: "report"
         case .confirm: "confirm"
         case .confirmed: "confirmed"
         case .refused: "refused"
@@ -84,6 +85,7 @@ extension PeerMessage {
             "t\(envelope.tablet.rawValue % 1_000)@\(envelope.epoch) \(envelope.message.summary)"
         case .heartbeat(let heartbeat): "heartbeat #\(heartbeat.sequence)"
         case .heartbeatReply(let reply): "heartbeat reply #\(reply.sequence), support epoch \(reply.supportEpoch)"
+        case .report(let report): "report: \(report.wall) ms\(report.isLeaving ? ", leaving" : "")"
         case .confirm(let confirm): "confirm, round \(confirm.round): \(confirm.items.map(\.ballot))"
         case .confirmed(let confirmed): "confirmed, round \(confirmed.round): \(confirmed.items.map(\.ballot))"
         case .refused(let refused):

@@ -129,7 +129,7 @@ struct PeerCodecTests {
         for _ in 0..<100_000 {
             // Small bytes look like counts, tags and slots far more often than uniform ones do.
             let mask: UInt8 = random.chance(50) ? 0xFF : 0x0F
-            let tag = UInt8(random.below(13))
+            let tag = UInt8(random.below(14))
             _ = isStable([1, tag] + random.bytes(upTo: 64).map { $0 & mask })
         }
     }
@@ -139,7 +139,7 @@ struct PeerCodecTests {
         #expect(throws: CodecError.truncated) { try PeerMessage(decoding: []) }
         #expect(throws: CodecError.self) { try PeerMessage(decoding: [2] + probe.dropFirst()) }
         #expect(throws: CodecError.unknownTag(0)) { try PeerMessage(decoding: [1, 0]) }
-        #expect(throws: CodecError.unknownTag(12)) { try PeerMessage(decoding: [1, 12]) }
+        #expect(throws: CodecError.unknownTag(13)) { try PeerMessage(decoding: [1, 13]) }
         // Format, tag, tablet, epoch, and the message's tag.
         #expect(probe.prefix(5).elementsEqual([1, 1, 1, 1, 1]))
         #expect(throws: CodecError.unknownTag(13)) { try PeerMessage(decoding: [1, 1, 1, 1, 13] + probe.dropFirst(5)) }
@@ -298,7 +298,7 @@ private struct Coverage {
     /// Every enum of the peer messages.
     static let expected = [
         "PeerMessage": """
-        tablet heartbeat heartbeatReply confirm confirmed refused request response snapshotOffer snapshotRequest \
+        tablet heartbeat heartbeatReply confirm confirmed refused request response report snapshotOffer snapshotRequest \
         snapshotPart
         """,
         "Message": """

@@ -51,6 +51,9 @@ struct PeerNumberTests {
         case .heartbeatReply(var reply):
             reply.session = core.liveness.session
             return .heartbeatReply(reply)
+        case .report(var report):
+            report.session = core.liveness.session
+            return .report(report)
         case .confirmed(var confirmed):
             confirmed.session = core.liveness.session
             return .confirmed(confirmed)

@@ -126,28 +126,75 @@ extension ScenarioTests {
         try scenario.finish()
     }
 
-    /// A node that starts with a wall clock far ahead is followed by no other, and what is written by it stays in order.
-    @Test func ownerWithAClockFarAhead() throws {
+    /// A node that starts with a wall clock far ahead goes by the time of the others, and stamps nothing before it knows it.
+    @Test(arguments: [Int64(20_000), 3_600_000])
+    func aNodeThatStartsWithAClockAhead(offset: Int64) throws {
         let scenario = Scenario([1, 1, 1]) { $0.regionFailures = 1 }
         try scenario.settle(owner: 0)
         try scenario.write(0, "a", at: 0)
         try scenario.crash(0)
-        scenario.world.nodes[0].clock.wallOffset += 20_000
+        scenario.world.nodes[0].clock.wallOffset += offset
         try scenario.start(0)
-        try scenario.run(milliseconds: 300)
-        scenario.world.nodes[0].clock.wallOffset -= 20_000
+        try scenario.run(until: "the node knows the others' clocks") { scenario.passed(.clockDistrusted, at: 0) }
         try scenario.settle(owner: 0)
-        let ahead = try scenario.write(0, "b", at: 0)
+        let version = try scenario.write(0, "b", at: 0)
         let present = SimulatedClock.epochMilliseconds + scenario.world.now / 1_000_000
-        #expect(Timestamp(rawValue: ahead).milliseconds > present + 1_000)
-        #expect(scenario.passed(.clockRefused, at: 1))
-        #expect(scenario.passed(.clockJump, at: 0))
-        try scenario.crash(0)
-        try scenario.run(until: "another node owns the tablet") { scenario.owner() != nil }
-        let owner = try #require(scenario.owner())
-        #expect(try scenario.read(0, at: owner) == "b")
-        #expect(try scenario.write(0, "c", at: owner) > ahead)
-        #expect(try scenario.read(0, at: owner) == "c")
+        #expect(Timestamp(rawValue: version).milliseconds <= present + HybridClock.farAheadMilliseconds)
+        #expect(try scenario.wasApplied(try scenario.put(0, "c", at: 0, id: scenario.requestID(1))))
+        try scenario.finish()
+    }
+
+    /// Clocks that are all an hour ahead for a minute leave stamps that are. Writes, retries and moves go on as before.
+    @Test(arguments: [[1], [3]])
+    func stampsThatAreFarAheadKeepNoWriteFromItsEffect(nodes: [Int]) throws {
+        let scenario = Scenario(nodes)
+        try scenario.settle(owner: 0)
+        let hour: Int64 = 3_600_000
+        for node in 0..<nodes[0] { scenario.world.nodes[node].clock.wallOffset += hour }
+        try scenario.run(milliseconds: 15_000)
+        let early = scenario.requestID(1)
+        let ahead = Timestamp(rawValue: try scenario.write(0, "a", at: 0))
+        try scenario.run(milliseconds: 45_000)
+        for node in 0..<nodes[0] { scenario.world.nodes[node].clock.wallOffset -= hour }
+        try scenario.run(milliseconds: 15_000)
+        let present = SimulatedClock.epochMilliseconds + scenario.world.now / 1_000_000
+        #expect(ahead.milliseconds > present + 3_000_000, "the stamps are ahead")
+
+        let id = scenario.requestID(2)
+        #expect(try scenario.wasApplied(try scenario.put(0, "b", at: 0, id: id)))
+        try scenario.write(0, "c", at: 0)
+        // As a client tries again that got no answer.
+        #expect(try scenario.wasApplied(try scenario.put(0, "b", at: 0, id: id)))
+        #expect(scenario.passed(.duplicateAnswered))
+        #expect(try scenario.read(0, at: 0) == "c")
+        // Its first attempt could have been applied before the stamps leapt ahead.
+        #expect(try !scenario.wasApplied(try scenario.put(1, "late", at: 0, id: early)))
+        if nodes[0] > 1 {
+            try scenario.crash(0)
+            try scenario.run(until: "another node owns the tablet") { scenario.owners().contains { $0 != 0 } }
+            try scenario.run(milliseconds: 15_000)
+            let owner = try #require(scenario.owner())
+            #expect(try scenario.wasApplied(try scenario.put(0, "d", at: owner, id: scenario.requestID(3))))
+            #expect(try scenario.wasApplied(try scenario.put(0, "b", at: owner, id: id)))
+            #expect(try scenario.read(0, at: owner) == "d")
+        }
+        try scenario.finish()
+    }
+
+    /// Stamps that are ahead go on at half the speed of the clock, so that what lasts a minute ends within two.
+    @Test func stampsThatAreAheadDoNotStandStill() throws {
+        let scenario = Scenario([1])
+        try scenario.settle(owner: 0)
+        scenario.world.nodes[0].clock.wallOffset += 600_000
+        try scenario.run(milliseconds: 15_000)
+        try scenario.write(0, "a", at: 0)
+        scenario.world.nodes[0].clock.wallOffset -= 600_000
+        try scenario.run(milliseconds: 1_000)
+        let first = Timestamp(rawValue: try scenario.write(0, "b", at: 0))
+        try scenario.run(milliseconds: 60_000)
+        let second = Timestamp(rawValue: try scenario.write(0, "c", at: 0))
+        let elapsed = second.milliseconds - first.milliseconds
+        #expect(elapsed > 28_000 && elapsed < 35_000)
         try scenario.finish()
     }
 

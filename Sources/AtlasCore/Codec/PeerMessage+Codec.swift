@@ -15,6 +15,7 @@ extension PeerMessage {
         case snapshotOffer = 9
         case snapshotRequest = 10
         case snapshotPart = 11
+        case report = 12
     }
 
     package func encoded() -> [UInt8] {
@@ -82,6 +83,9 @@ extension PeerMessage {
         case .snapshotPart(let part):
             writer.write(tag: Tag.snapshotPart)
             part.encode(into: &writer)
+        case .report(let report):
+            writer.write(tag: Tag.report)
+            report.encode(into: &writer)
         }
     }
 
@@ -98,6 +102,7 @@ extension PeerMessage {
         case .snapshotOffer: self = .snapshotOffer(try SnapshotOffer(from: &reader))
         case .snapshotRequest: self = .snapshotRequest(try SnapshotRequest(from: &reader))
         case .snapshotPart: self = .snapshotPart(try SnapshotPart(from: &reader))
+        case .report: self = .report(try NodeReport(from: &reader))
         }
     }
 }
@@ -189,6 +194,24 @@ extension HeartbeatReply {
         supportEpoch = try reader.readUInt64()
         supportDuration = try reader.readDuration()
         idleGeneration = try reader.readUInt64()
+    }
+}
+
+extension NodeReport {
+    func encode(into writer: inout ByteWriter) {
+        writer.write(fixed: ownSession)
+        writer.write(fixed: session)
+        writer.write(sequence)
+        writer.write(wall)
+        writer.write(isLeaving)
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        ownSession = try reader.readFixed()
+        session = try reader.readFixed()
+        sequence = try reader.readUInt64()
+        wall = try reader.readUInt64()
+        isLeaving = try reader.readBool()
     }
 }
 

@@ -46,6 +46,9 @@ package struct Command: Hashable, Sendable {
     /// Stamps above this come too late for the command: nothing changes. Zero is never. With it a retry can tell that no
     /// earlier attempt is still on its way.
     package var expiry: Timestamp
+    /// Stamps are far ahead of the wall clock, and the owner has found the request id recent by the wall clock. What is
+    /// compared with a stamp would be too old.
+    package var isVouchedFor = false
 
     package init(requestID: RequestID = .none, operations: [Operation], expiry: Timestamp = .zero) {
         self.requestID = requestID

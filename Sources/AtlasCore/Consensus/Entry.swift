@@ -60,10 +60,12 @@ extension Entry {
             writer.write(byte: 0)
         case .commands(let commands):
             let expires = commands.contains { $0.expiry != .zero }
-            writer.write(byte: expires ? 3 : 1)
+            let vouches = commands.contains(where: \.isVouchedFor)
+            writer.write(byte: vouches ? 4 : expires ? 3 : 1)
             writer.write(UInt64(commands.count))
             for command in commands {
-                if expires { writer.write(command.expiry.rawValue) }
+                if expires || vouches { writer.write(command.expiry.rawValue) }
+                if vouches { writer.write(command.isVouchedFor) }
                 command.encode(into: &writer)
             }
         case .seal(let seal):
@@ -84,7 +86,7 @@ extension Entry {
             payload = .noOperation
         case 2:
             payload = .seal(try Seal(from: &reader))
-        case let tag where tag == 1 || tag == 3:
+        case let tag where tag == 1 || tag == 3 || tag == 4:
             let count = try reader.readCount(of: Command.encodedSizeMin)
             guard count > 0, UInt64(count) <= UInt64(Int64.max) - stamp.rawValue else {
                 throw .invalid("an entry with an impossible number of commands")
@@ -92,9 +94,11 @@ extension Entry {
             var commands: [Command] = []
             commands.reserveCapacity(min(count, ByteReader.reservedMax))
             for _ in 0..<count {
-                let expiry = tag == 3 ? try reader.readTimestamp() : .zero
+                let expiry = tag == 1 ? .zero : try reader.readTimestamp()
+                let isVouchedFor = tag == 4 ? try reader.readBool() : false
                 var command = try Command(from: &reader)
                 command.expiry = expiry
+                command.isVouchedFor = isVouchedFor
                 commands.append(command)
             }
             payload = .commands(commands)

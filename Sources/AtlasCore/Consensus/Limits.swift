@@ -60,6 +60,8 @@ package struct ConsensusSettings: Hashable, Sendable {
     package var regionLatencyMax: UInt64 = 100 * Self.millisecond
     /// How long a forwarded write may take effect before the node that sent it tries anew.
     package var attemptLife: UInt64 = 2_000 * Self.millisecond
+    /// How long a write is recognised when it comes again, in milliseconds.
+    package var retryWindow: UInt64 = 60_000
     /// How often followers in other regions compare their state with the owner's, at most; 0 is never.
     package var stateCheckInterval: UInt64 = 0
     /// How often a write that has lost its slot to another payload is proposed again.

@@ -29,6 +29,7 @@ extension TabletReplica {
         applyingThrough = nil
         settleCheck(context: &context)
         scheduleCheck(context: &context)
+        context.followChosen(applied.appliedTimestamp)
         closed = max(closed, applied.appliedTimestamp)
         settleClosed()
         answerWriters(firstSlot: firstSlot, results: results, context: &context)

@@ -91,11 +91,15 @@ extension TabletReplica {
         }
     }
 
+    private static var clockWait: UInt64 { 50 * ConsensusSettings.millisecond }
+
     // MARK: - Asking
 
     /// Tries to become the owner, at a ballot above every one seen.
     mutating func startElection(isProbing: Bool = false, context: inout StepContext) {
         guard !isSealed, !context.isLeaving else { return }
+        // It could stamp with a clock that is wrong.
+        guard !context.isClockUnverified else { return scheduleElection(after: Self.clockWait, context: &context) }
         if ownership != nil || candidacy != nil { stepDown(context: &context) }
         pendingHandoff = nil
         electionDue = .max
@@ -324,6 +328,7 @@ extension TabletReplica {
             policy: context.settings.stealPolicy,
             now: context.now.monotonic
         )
+        ownership!.leaptAt = context.leap(after: recovered.last?.lastStamp ?? commitStamp)
         watchPin(context: &context)
         watchQuorum(context: &context)
         if isSealing {

@@ -18,7 +18,7 @@ extension TabletReplica {
         guard ownership.isOpen, commitPoint >= ownership.confirmationSlot else {
             return answerMove(handle, .busy("the tablet is being moved or sealed"), context: &context)
         }
-        guard context.liveness.isReachable(config.voters[voter]) else {
+        guard context.liveness.canOwn(config.voters[voter]) else {
             return answerMove(handle, .unavailable(missing: [receiver]), context: &context)
         }
         // What has come so far is served here: otherwise two regions could take the tablet from each other for ever, and

@@ -24,6 +24,8 @@ extension TabletReplica {
         var target: (voter: Int, until: UInt64, handle: RequestHandle?)?
         var accesses: AccessStatistics
         var policyDue = UInt64.max
+        /// When the tablet's stamps leapt ahead with this ownership (see `StepContext.isRecent`); milliseconds since 1970.
+        var leaptAt: UInt64 = 0
         /// When others are told what the state is.
         var checkDue = UInt64.max
         /// What the last heartbeats have closed.
@@ -114,10 +116,19 @@ extension TabletReplica {
                 continue
             }
             size += next.size
-            commands.append(next.request.command)
-            writes.append(next)
+            var write = next
+            write.request.command.isVouchedFor = vouches(for: write.request.command.requestID, context: context)
+            commands.append(write.request.command)
+            writes.append(write)
         }
         return size
+    }
+
+    /// Whether an id is to be taken although stamps, far ahead of the wall clock, make it look old. Only where every voter
+    /// knows what that means.
+    private func vouches(for id: RequestID, context: StepContext) -> Bool {
+        context.isRecent(id, leaptAt: ownership?.leaptAt ?? 0)
+            && config.voters.allSatisfy { $0.node == node || context.liveness[$0.node]?.clockEpoch != nil }
     }
 
     /// Phase 2a: to every voter at once. The own acceptor is a voter like any other.

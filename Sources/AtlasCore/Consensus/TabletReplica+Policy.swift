@@ -56,7 +56,7 @@ extension TabletReplica {
     /// The regions with a voter that could own the tablet.
     private func candidateRegions(context: StepContext) -> [RegionID] {
         var regions: [RegionID] = []
-        for voter in config.voters where context.liveness.isReachable(voter) {
+        for voter in config.voters where context.liveness.canOwn(voter) {
             if !regions.contains(voter.region) { regions.append(voter.region) }
         }
         return regions.sorted()
@@ -67,7 +67,7 @@ extension TabletReplica {
         guard let ownership else { return nil }
         var best: Int?
         for (index, voter) in config.voters.enumerated() where voter.region == region {
-            guard voter.node != node, context.liveness.isReachable(voter) else { continue }
+            guard voter.node != node, context.liveness.canOwn(voter) else { continue }
             if let known = best, ownership.followers[known].matched >= ownership.followers[index].matched { continue }
             best = index
         }

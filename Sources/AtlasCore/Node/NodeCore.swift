@@ -48,7 +48,12 @@ package struct NodeCore: Sendable {
             session: clock.last.rawValue + 1,
             settings: settings
         )
-        context = StepContext(clock: clock, liveness: liveness, random: Random(seed: seed ^ node.rawValue))
+        context = StepContext(
+            clock: clock,
+            liveness: liveness,
+            random: Random(seed: seed ^ node.rawValue),
+            isAlone: !members.contains { $0.node != node }
+        )
         context.supportDurationMax = max(settings.supportDuration, supportDuration)
         context.liveness.graceUntil = supportDuration
         for member in members { context.liveness.insert(member.node, region: member.region) }
@@ -110,6 +115,7 @@ package struct NodeCore: Sendable {
             for index in tablets.indices { tablets[index].resign(context: &context) }
         case .leave:
             context.isLeaving = true
+            reportLeaving()
             for index in tablets.indices { tablets[index].leave(context: &context) }
         case .message(let message, let sender, let incarnation):
             receive(message, from: sender, incarnation: incarnation)

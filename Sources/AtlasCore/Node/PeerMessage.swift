@@ -11,6 +11,7 @@ package enum PeerMessage: Hashable, Sendable {
     case snapshotOffer(SnapshotOffer)
     case snapshotRequest(SnapshotRequest)
     case snapshotPart(SnapshotPart)
+    case report(NodeReport)
 
     /// The life of the sender; `nil` if the message does not name it.
     var senderSession: UInt64? {
@@ -19,6 +20,7 @@ package enum PeerMessage: Hashable, Sendable {
         case .heartbeatReply(let reply): reply.ownSession
         case .confirm(let confirm): confirm.session
         case .request(let request): request.session
+        case .report(let report): report.ownSession
         default: nil
         }
     }
@@ -123,6 +125,27 @@ package struct HeartbeatReply: Hashable, Sendable {
         self.supportEpoch = supportEpoch
         self.supportDuration = supportDuration
         self.idleGeneration = idleGeneration
+    }
+}
+
+/// What a node says of itself, before each reply to a heartbeat and when it begins to end.
+package struct NodeReport: Hashable, Sendable {
+    /// The life of the node that reports.
+    package var ownSession: UInt64
+    /// Session and sequence of the heartbeat; 0 where it answers none.
+    package var session: UInt64
+    package var sequence: UInt64
+    /// Its wall clock, as the machine shows it: milliseconds since 1970.
+    package var wall: UInt64
+    /// It ends, and takes no tablets.
+    package var isLeaving: Bool
+
+    package init(ownSession: UInt64, session: UInt64, sequence: UInt64, wall: UInt64, isLeaving: Bool) {
+        self.ownSession = ownSession
+        self.session = session
+        self.sequence = sequence
+        self.wall = wall
+        self.isLeaving = isLeaving
     }
 }
 

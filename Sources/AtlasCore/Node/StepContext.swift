@@ -5,10 +5,16 @@ package struct StepContext: Sendable {
     package let node: NodeID
     /// The wall clock's part is what this node believes of it.
     package private(set) var now = Instant(monotonic: 0, wall: 0)
-    private var wallClock = WallClockGuard()
+    private var wallClock: WallClockGuard
     /// As the machine shows it, in milliseconds since 1970.
-    private var shownWall: UInt64 = 0
+    private(set) var shownWall: UInt64 = 0
     package private(set) var clock: HybridClock
+    /// Since when stamps have been far ahead of the wall clock, and where they were then.
+    private var aheadSince: Instant?
+    /// By how much stamps have been ahead of the wall clock, in milliseconds.
+    private var stampLead: UInt64 = 0
+    /// A write whose id was made up to this time may have been tried before the stamps leapt ahead; milliseconds since 1970.
+    private var leaptAt: UInt64 = 0
     package internal(set) var liveness: Liveness
     package let settings: ConsensusSettings
     /// For how long this node may have supported another one, by this life's settings or by an earlier one's.
@@ -45,10 +51,12 @@ package struct StepContext: Sendable {
     /// What replicas want changed around them, once the step is through with them.
     var changes: [StructuralChange] = []
 
-    init(clock: HybridClock, liveness: Liveness, random: Random) {
+    /// - Parameter isAlone: whether the node knows of no other.
+    init(clock: HybridClock, liveness: Liveness, random: Random, isAlone: Bool) {
         node = liveness.node
         settings = liveness.settings
         durableBound = clock.bound
+        wallClock = WallClockGuard(waitsForOthers: clock.bound > .zero && !isAlone)
         self.clock = clock
         self.liveness = liveness
         self.random = random
@@ -117,20 +125,22 @@ package struct StepContext: Sendable {
     mutating func begin(at shown: Instant) {
         let wasDistrusted = wallClock.isDistrusted
         shownWall = shown.wall
-        let (believed, hasStepped) = wallClock.read(shown)
-        now = believed
-        if hasStepped { liveness.forgetClocks() }
+        let idle = shown.monotonic - min(shown.monotonic, now.monotonic)
+        now = wallClock.read(shown)
+        watchStampLead(idle: idle)
         reportTrust(before: wasDistrusted)
     }
 
-    /// Another node has said what its clock is.
-    /// - Parameter delay: how long ago about, in nanoseconds.
-    mutating func compareClock(_ clock: Timestamp, delay: UInt64, with index: Int) {
-        let present = clock.milliseconds + delay / ConsensusSettings.millisecond
-        liveness.others[index].clockLead = shownWall - min(shownWall, present)
+    /// Another node has said what its wall clock shows.
+    /// - Parameters:
+    ///   - wall: milliseconds since 1970.
+    ///   - delay: how long ago about, in nanoseconds.
+    mutating func compareClock(_ wall: UInt64, delay: UInt64, with index: Int) {
+        let then = Instant(monotonic: now.monotonic - min(now.monotonic, delay), wall: wall)
+        liveness.others[index].clockEpoch = WallClockGuard.epoch(of: then)
         let wasDistrusted = wallClock.isDistrusted
-        let leads = liveness.others.filter { !$0.isSuspected }.compactMap(\.clockLead)
-        wallClock.compare(leads, nodeCount: liveness.others.count + 1)
+        let epochs = liveness.others.filter { !$0.isSuspected }.compactMap(\.clockEpoch)
+        wallClock.compare(epochs, nodeCount: liveness.others.count + 1, at: now.monotonic)
         reportTrust(before: wasDistrusted)
     }
 
@@ -138,21 +148,75 @@ package struct StepContext: Sendable {
         guard wallClock.isDistrusted != wasDistrusted else { return }
         if wasDistrusted { return effects.append(.report("the wall clock is believed again")) }
         mark(.clockDistrusted)
-        effects.append(
-            .report("the wall clock has stepped forward, and is not believed yet: \(shownWall) ms since 1970")
-        )
+        let times = "it shows \(shownWall) ms since 1970, and the node goes by another time"
+        effects.append(.report("the wall clock is not believed: \(times)"))
+    }
+
+    /// The node has just started, and does not know yet whether its clock is right.
+    var isClockUnverified: Bool { wallClock.isUnverified }
+
+    /// The present for the hybrid clock. Where its stamps are far ahead of the wall clock, they go on at half its speed: so
+    /// they come together again, and what lasts some time does so within twice that time.
+    private mutating func pace() -> UInt64 {
+        watchStampLead()
+        let wall = wallClock.isUnverified ? 0 : now.wall
+        guard clock.last.milliseconds > wall + HybridClock.farAheadMilliseconds, !wallClock.isUnverified else {
+            aheadSince = nil
+            return wall
+        }
+        if let since = aheadSince {
+            let elapsed = (now.monotonic - min(now.monotonic, since.monotonic)) / (2 * ConsensusSettings.millisecond)
+            if clock.last.milliseconds <= since.wall + elapsed { return since.wall + elapsed }
+        }
+        aheadSince = Instant(monotonic: now.monotonic, wall: clock.last.milliseconds)
+        return wall
+    }
+
+    /// - Parameter idle: for how long this node had nothing to do before this step, in nanoseconds. Nothing was tried in that
+    ///   time, should the wall clock have been put back in it.
+    private mutating func watchStampLead(idle: UInt64 = 0) {
+        let lead = clock.last.milliseconds - min(clock.last.milliseconds, now.wall)
+        if lead > stampLead + clientSkewMax {
+            leaptAt = skewed - min(skewed, idle / ConsensusSettings.millisecond)
+        } else if lead >= stampLead {
+            return
+        }
+        stampLead = lead
+    }
+
+    /// When stamps leap ahead that begin now and follow a stamp: 0 if they do not.
+    func leap(after stamp: Timestamp) -> UInt64 {
+        stamp.milliseconds + clientSkewMax >= clock.last.milliseconds ? 0 : skewed
+    }
+
+    /// The present on the clock of a client that is ahead by what is tolerated.
+    private var skewed: UInt64 { now.wall + clientSkewMax }
+
+    /// A leap of stamps up to this, too, does not make a trace older than the window that `isRecent` leaves.
+    private var clientSkewMax: UInt64 { settings.retryWindow / 6 }
+
+    /// Whether a write with an id may be applied though stamps are so far ahead of the wall clock that it looks old: it is
+    /// recent by the wall clock, and every earlier attempt got a stamp after they leapt ahead, so that its trace is found.
+    /// - Parameter leap: the last one of the tablet, milliseconds since 1970.
+    func isRecent(_ id: RequestID, leaptAt leap: UInt64) -> Bool {
+        guard !id.isNone, stampLead > HybridClock.farAheadMilliseconds, id.milliseconds > max(leaptAt, leap) else {
+            return false
+        }
+        let wall = Timestamp(milliseconds: min(now.wall, Timestamp.millisecondsMax))
+        return id.isWithin(settings.retryWindow - clientSkewMax, of: wall)
+            && !id.isWithin(settings.retryWindow, of: clock.last)
     }
 
     /// The present on the node's clock, without taking a stamp.
     mutating func readClock() -> Timestamp {
-        let reading = clock.read(wall: now.wall)
+        let reading = clock.read(wall: pace())
         secureClock()
         return reading
     }
 
     /// Consecutive stamps above all earlier ones; the first is returned.
     mutating func takeStamps(_ count: Int = 1) -> Timestamp {
-        let first = clock.tick(wall: now.wall, count: UInt64(count))
+        let first = clock.tick(wall: pace(), count: UInt64(count))
         secureClock()
         return first
     }
@@ -160,7 +224,14 @@ package struct StepContext: Sendable {
     /// Goes above a stamp that safety asks to pass.
     mutating func passClock(_ stamp: Timestamp) {
         clock.advance(past: stamp)
+        watchStampLead()
         secureClock()
+    }
+
+    /// What has been chosen is the time of the cluster, however far ahead it is: were only the owner to follow, nothing would
+    /// be closed before the wall clock is there.
+    mutating func followChosen(_ stamp: Timestamp) {
+        if stamp.milliseconds > now.wall + HybridClock.farAheadMilliseconds { passClock(stamp) }
     }
 
     /// Follows another node's clock, unless it is too far ahead.

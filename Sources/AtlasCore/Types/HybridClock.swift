@@ -12,6 +12,9 @@ package struct HybridClock: Sendable {
     package static let boundAheadMilliseconds: UInt64 = 1_000
     /// A peer's stamp further ahead of the wall clock than this is not merged, in milliseconds.
     package static let offsetMaxMilliseconds: UInt64 = 500
+    /// Stamps are this far ahead of a wall clock only where a clock was wrong: a restart leaves them `boundAheadMilliseconds`
+    /// ahead, another node's clock `offsetMaxMilliseconds`.
+    package static let farAheadMilliseconds = boundAheadMilliseconds + offsetMaxMilliseconds
 
     /// - Parameter bound: the highest bound or stamp that the node made durable before.
     package init(restoredBound bound: Timestamp) {
@@ -32,16 +35,18 @@ package struct HybridClock: Sendable {
         return last
     }
 
-    /// Takes over a stamp from elsewhere, so that the next reading is above it.
+    /// Takes over a stamp from elsewhere, so that the next reading is above it. Where this clock is ahead of the wall clock
+    /// already, it counts from there.
     /// - Parameter aheadMax: milliseconds.
-    /// - Returns: false, and no change, if the stamp is farther ahead of the wall clock than that.
+    /// - Returns: false, and no change, if the stamp is farther ahead than that.
     package mutating func merge(
         _ stamp: Timestamp,
         wall: UInt64,
         aheadMax: UInt64 = HybridClock.offsetMaxMilliseconds
     ) -> Bool {
         guard stamp > last else { return true }
-        guard stamp.milliseconds <= min(wall, Timestamp.millisecondsMax) + aheadMax else { return false }
+        let present = max(last.milliseconds, min(wall, Timestamp.millisecondsMax))
+        guard stamp.milliseconds <= present + aheadMax else { return false }
         last = stamp
         return true
     }

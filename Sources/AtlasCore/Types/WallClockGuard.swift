@@ -1,75 +1,136 @@
 /// What a node believes of its wall clock. A stamp that has been given out is never taken back, so a clock that is far
-/// ahead for seconds would be felt for as long as it was ahead; a clock that is behind does no harm.
+/// ahead for seconds would be felt for as long as it was ahead.
 ///
-/// A step forward is believed once a majority of the nodes agrees, or once it has stood for `stepPatience`. Until then time
+/// A clock that differs from those of a majority of the nodes is not believed: the node goes by theirs. Where no majority
+/// agrees, on a single node or behind a cut, a step forward is believed once it has stood for `stepPatience`; until then time
 /// goes on from before it, by the monotonic clock.
 package struct WallClockGuard: Sendable {
-    /// The last readings that fitted together: monotonic nanoseconds, and milliseconds since 1970.
-    private var anchor: Instant?
-    /// The last readings of all.
-    private var latest: Instant?
-    /// Since when the wall clock has been ahead of what the monotonic one says; monotonic nanoseconds.
-    private var steppedSince: UInt64?
+    /// A wall clock by its distance from this node's monotonic one, in milliseconds: it changes only where the clock steps.
+    typealias Epoch = Int64
 
-    /// Steps up to this, in milliseconds, are taken for the corrections that clocks get all the time.
+    private enum Trust: Equatable, Sendable {
+        case own
+        /// A majority of the nodes agrees on another time.
+        case majority(Epoch)
+        /// The own clock has stepped forward, at a monotonic time in nanoseconds, and no majority is known to agree.
+        case held(Epoch, since: UInt64)
+    }
+
+    private var trust = Trust.own
+    /// As the machine showed it last; `nil` before the first reading.
+    private var own: Epoch?
+    /// The own clock as it was judged last.
+    private var judged: Epoch = 0
+    /// Those of the other nodes that are heard.
+    private var others: [Epoch] = []
+    private var nodeCount = 1
+    /// Until then a node that has just started waits for the clocks of a majority; monotonic nanoseconds.
+    private var unverifiedUntil: UInt64?
+
+    /// Clocks that differ by more than this, in milliseconds, do not agree. Smaller steps are taken for the corrections that
+    /// clocks get all the time.
     package static let stepMax = HybridClock.offsetMaxMilliseconds
-    /// How long a step forward must stand before it is believed, in nanoseconds.
+    /// How long a step forward must stand before it is believed without a majority, in nanoseconds.
     package static let stepPatience: UInt64 = 10_000 * ConsensusSettings.millisecond
+    /// How long a node that starts waits for the clocks of others, in nanoseconds.
+    package static let startPatience: UInt64 = 2_000 * ConsensusSettings.millisecond
+    /// Steps below this, in milliseconds, are not worth a judgement.
+    private static let jitter: Epoch = 20
 
-    package init() {}
+    /// - Parameter waitsForOthers: whether the clock must not count before it has been compared with a majority's, or
+    ///   `startPatience` is over.
+    package init(waitsForOthers: Bool = false) {
+        unverifiedUntil = waitsForOthers ? .max : nil
+    }
 
     /// Whether the wall clock is not believed at present.
     package var isDistrusted: Bool {
-        steppedSince != nil
+        trust != .own
+    }
+
+    /// Whether nothing is known of the clock yet: nothing may be stamped with it.
+    package var isUnverified: Bool {
+        unverifiedUntil != nil
     }
 
     /// The present as far as it is believed.
     /// - Parameter now: what the machine's clocks say.
-    /// - Returns: whether the wall clock has stepped since the last reading: what is known of other nodes' clocks was
-    ///   measured with another one.
-    mutating func read(_ now: Instant) -> (believed: Instant, hasStepped: Bool) {
-        let hasStepped = latest.map { Self.distance($0.later(at: now.monotonic), now.wall) > Self.stepMax } ?? false
-        latest = now
-        return (Instant(monotonic: now.monotonic, wall: settle(now)), hasStepped)
-    }
-
-    private mutating func settle(_ now: Instant) -> UInt64 {
-        if let anchor {
-            let expected = anchor.later(at: now.monotonic)
-            let since = steppedSince ?? now.monotonic
-            if now.wall > expected, now.wall - expected > Self.stepMax,
-                now.monotonic < since.addingReportingOverflow(Self.stepPatience).partialValue
-            {
-                steppedSince = since
-                return expected
-            }
+    mutating func read(_ now: Instant) -> Instant {
+        let shown = Self.epoch(of: now)
+        if own == nil {
+            judged = shown
+            if isUnverified { unverifiedUntil = now.monotonic.addingReportingOverflow(Self.startPatience).partialValue }
         }
-        steppedSince = nil
-        anchor = now
-        return now.wall
+        own = shown
+        if trust != .own || isUnverified || abs(shown - judged) > Self.jitter { judge(at: now.monotonic) }
+        let believed =
+            switch trust {
+            case .own: shown
+            case .majority(let epoch), .held(let epoch, _): epoch
+            }
+        return Instant(monotonic: now.monotonic, wall: Self.wall(of: believed, at: now.monotonic))
     }
 
-    /// Takes note of how far the clock is ahead of other nodes'.
+    /// Takes note of the other nodes' clocks.
     /// - Parameters:
-    ///   - leads: milliseconds by which this node's wall clock, as the machine shows it, is ahead of theirs.
+    ///   - others: of the nodes that are heard.
     ///   - nodeCount: of the cluster, this one included.
-    mutating func compare(_ leads: [UInt64], nodeCount: Int) {
-        let agreeing = leads.count { $0 <= Self.stepMax }
-        guard steppedSince != nil, agreeing > 0, agreeing + 1 > nodeCount / 2 else { return }
-        anchor = latest
-        steppedSince = nil
+    mutating func compare(_ others: [Epoch], nodeCount: Int, at monotonic: UInt64) {
+        self.others = others
+        self.nodeCount = nodeCount
+        judge(at: monotonic)
     }
 
-    private static func distance(_ a: UInt64, _ b: UInt64) -> UInt64 {
-        a > b ? a - b : b - a
+    private mutating func judge(at monotonic: UInt64) {
+        guard let own else { return }
+        defer { judged = own }
+        // A clock that has been off must come nearer than one that is believed, or it would be in and out all the time.
+        let isOff = if case .majority = trust { true } else { false }
+        let tolerance = Epoch(isOff ? Self.stepMax / 2 : Self.stepMax)
+        if isMajority(1 + others.count { abs($0 - own) <= tolerance }) {
+            trust = .own
+            unverifiedUntil = nil
+        } else if let epoch = agreedByOthers() {
+            trust = .majority(epoch)
+            unverifiedUntil = nil
+        } else {
+            judgeAlone(own, at: monotonic)
+        }
     }
-}
 
-extension Instant {
-    /// What the wall clock shows later, if both clocks go on as they do: milliseconds since 1970.
-    fileprivate func later(at monotonic: UInt64) -> UInt64 {
-        let elapsed = (monotonic - min(monotonic, self.monotonic)) / ConsensusSettings.millisecond
-        let (sum, overflow) = wall.addingReportingOverflow(elapsed)
-        return overflow ? .max : sum
+    private mutating func judgeAlone(_ own: Epoch, at monotonic: UInt64) {
+        if let until = unverifiedUntil, until <= monotonic { unverifiedUntil = nil }
+        let (epoch, since) =
+            switch trust {
+            case .own: (judged, monotonic)
+            case .majority(let epoch): (epoch, monotonic)
+            case .held(let epoch, let since): (epoch, since)
+            }
+        let isOver = monotonic >= since.addingReportingOverflow(Self.stepPatience).partialValue
+        trust = own - epoch <= Epoch(Self.stepMax) || isOver ? .own : .held(epoch, since: since)
+    }
+
+    /// A node alone is no majority: no other clock confirms its own.
+    private func isMajority(_ count: Int) -> Bool {
+        count > 1 && count > nodeCount / 2
+    }
+
+    /// The time on which other nodes agree that are a majority by themselves.
+    private func agreedByOthers() -> Epoch? {
+        for epoch in others.sorted() {
+            // From the lowest clock of those that agree, the middle one.
+            let near = others.filter { $0 >= epoch && $0 - epoch <= Epoch(Self.stepMax) }.sorted()
+            if isMajority(near.count) { return near[near.count / 2] }
+        }
+        return nil
+    }
+
+    /// - Parameter reading: of both clocks at about the same time.
+    static func epoch(of reading: Instant) -> Epoch {
+        Epoch(min(reading.wall, Timestamp.millisecondsMax)) - Epoch(reading.monotonic / ConsensusSettings.millisecond)
+    }
+
+    private static func wall(of epoch: Epoch, at monotonic: UInt64) -> UInt64 {
+        UInt64(max(0, epoch + Epoch(monotonic / ConsensusSettings.millisecond)))
     }
 }

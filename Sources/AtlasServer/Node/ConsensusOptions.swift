@@ -18,6 +18,7 @@ extension ConsensusSettings {
         proposalRetriesMax = consensus.maxProposalRetries
         stealPolicy = config.node.regions.ownershipPolicy
         fastPathEnabled = config.cluster.fastPathEnabled
+        retryWindow = config.cluster.retention.historyTTL.wholeMilliseconds
     }
 }
 

@@ -19,7 +19,7 @@ struct PeerHello: Hashable, Sendable {
     var address: HostPort?
 
     /// What this program speaks.
-    static let spokenVersions: ClosedRange<UInt64> = 1...PeerMessage.versionOfChecks
+    static let spokenVersions: ClosedRange<UInt64> = 1...PeerMessage.versionOfReports
 
     func encoded() -> [UInt8] {
         var writer = ByteWriter(capacity: 128)

@@ -365,10 +365,16 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
 extension PeerMessage {
     /// The version of the protocol that came with checks of states.
     static let versionOfChecks: UInt64 = 3
+    /// The version of the protocol that came with reports.
+    static let versionOfReports: UInt64 = 4
 
     /// The version of the protocol from which on nodes know such a message. The core does without the others' knowing.
     var versionMin: UInt64 {
-        if case .tablet(let envelope) = self, case .check = envelope.message { Self.versionOfChecks } else { 1 }
+        switch self {
+        case .tablet(let envelope): if case .check = envelope.message { Self.versionOfChecks } else { 1 }
+        case .report: Self.versionOfReports
+        default: 1
+        }
     }
 
     /// What it goes on, as so many bytes. A reply that takes several frames is not to keep heartbeats waiting.

@@ -25,6 +25,7 @@ struct PeerGenerator {
         case 9: .snapshotOffer(SnapshotOffer(config: configBody(), appliedSlot: anySlot()))
         case 10: .snapshotRequest(snapshotRequest())
         case 11: .snapshotPart(snapshotPart())
+        case 12: .report(report())
         default: .tablet(envelope())
         }
     }
@@ -107,11 +108,17 @@ struct PeerGenerator {
         return command
     }
 
+    private mutating func chosenCommand() -> Command {
+        var command = command()
+        command.isVouchedFor = random.chance(100)
+        return command
+    }
+
     private mutating func payload() -> Payload {
         switch random.below(5) {
         case 0: .noOperation
         case 1: .seal(Seal(successors: [tabletConfig()] + several(upTo: 1) { $0.tabletConfig() }, owner: node()))
-        default: .commands([command()] + several { $0.command() })
+        default: .commands([chosenCommand()] + several { $0.chosenCommand() })
         }
     }
 
@@ -240,6 +247,16 @@ struct PeerGenerator {
             supportEpoch: random.number(),
             supportDuration: duration(),
             idleGeneration: random.number()
+        )
+    }
+
+    private mutating func report() -> NodeReport {
+        NodeReport(
+            ownSession: random.next(),
+            session: random.next(),
+            sequence: random.number(),
+            wall: random.number(),
+            isLeaving: random.below(2) == 0
         )
     }
 

@@ -195,6 +195,8 @@ extension Notation {
             let support = reply.supportEpoch == 0 ? "" : " for \(text(nanoseconds: reply.supportDuration))"
             return "heartbeat-reply \(reply.sequence) clock \(text(reply.clock))" + epoch(reply.supportEpoch) + support
                 + (reply.idleGeneration == 0 ? "" : " list \(reply.idleGeneration)")
+        case .report(let report):
+            return "report \(report.sequence) wall \(report.wall)" + (report.isLeaving ? " leaving" : "")
         case .confirm(let confirm): return "confirm \(confirm.round)" + text(confirm.items)
         case .confirmed(let confirmed):
             return "confirmed \(confirmed.round)" + epoch(confirmed.supportEpoch) + text(confirmed.items)
@@ -237,7 +239,8 @@ extension Notation {
         if try words.peek().hasPrefix("[") { key = try tablet(try words.next().dropFirst().dropLast()) }
         let name = try words.peek()
         switch name {
-        case "heartbeat", "heartbeat-reply", "confirm", "confirmed", "refused", "request", "response", "offer", "fetch",
+        case "heartbeat", "heartbeat-reply", "report", "confirm", "confirmed", "refused", "request", "response",
+            "offer", "fetch",
             "part":
             _ = try words.next()
         default: return .tablet(Envelope(tablet: key.tablet, epoch: key.epoch, message: try message(&words)))
@@ -245,6 +248,7 @@ extension Notation {
         switch name {
         case "heartbeat": return .heartbeat(try heartbeat(&words))
         case "heartbeat-reply": return .heartbeatReply(try heartbeatReply(&words))
+        case "report": return .report(try report(&words))
         case "confirm":
             return .confirm(Confirm(session: 0, round: try words.next(number), items: try words.all(item)))
         case "confirmed":
@@ -310,6 +314,16 @@ extension Notation {
             supportEpoch: try words.value("epoch", epoch) ?? 0,
             supportDuration: try words.value("for", duration) ?? 3_000 * ConsensusSettings.millisecond,
             idleGeneration: try words.value("list", number) ?? 0
+        )
+    }
+
+    private static func report(_ words: inout Words) throws -> NodeReport {
+        NodeReport(
+            ownSession: 0,
+            session: 0,
+            sequence: try words.next(number),
+            wall: try words.required("wall", number),
+            isLeaving: words.flag("leaving")
         )
     }
 

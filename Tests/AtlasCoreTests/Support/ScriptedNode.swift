@@ -193,6 +193,10 @@ struct ScriptedNode {
             reply.session = core?.liveness.session ?? 0
             reply.ownSession = session
             return .heartbeatReply(reply)
+        case .report(var report):
+            report.session = core?.liveness.session ?? 0
+            report.ownSession = session
+            return .report(report)
         case .confirm(var confirm):
             confirm.session = session
             return .confirm(confirm)
@@ -250,15 +254,22 @@ struct ScriptedNode {
     private func isShown(_ effect: Effect) -> Bool {
         switch effect {
         case .wake: shown.contains("wakes")
-        case .send(.heartbeat, _, _), .send(.heartbeatReply, _, _): shown.contains("heartbeats")
+        case .send(.heartbeat, _, _), .send(.heartbeatReply, _, _), .send(.report, _, _): shown.contains("heartbeats")
         default: true
         }
     }
 
     private mutating func heartbeatReplies() -> [Event] {
         defer { unanswered = [] }
-        return unanswered.compactMap { node, heartbeat in
-            guard let epoch = answering[node] else { return nil }
+        return unanswered.flatMap { node, heartbeat -> [Event] in
+            guard let epoch = answering[node] else { return [] }
+            let report = NodeReport(
+                ownSession: session(of: node, incarnation: Notation.incarnation),
+                session: heartbeat.session,
+                sequence: heartbeat.sequence,
+                wall: now.wall,
+                isLeaving: false
+            )
             let reply = HeartbeatReply(
                 session: heartbeat.session,
                 sequence: heartbeat.sequence,
@@ -268,7 +279,9 @@ struct ScriptedNode {
                 supportDuration: settings.supportDuration,
                 idleGeneration: heartbeat.idle.to
             )
-            return .message(.heartbeatReply(reply), from: node, incarnation: Notation.incarnation)
+            return [.report(report), .heartbeatReply(reply)].map {
+                .message($0, from: node, incarnation: Notation.incarnation)
+            }
         }
     }
 
