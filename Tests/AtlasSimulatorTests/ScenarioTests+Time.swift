@@ -181,6 +181,21 @@ extension ScenarioTests {
         try scenario.finish()
     }
 
+    /// A machine starts with a wrong clock, and gets the right one later.
+    @Test func aNodeAloneThatStartsWithAClockAhead() throws {
+        let scenario = Scenario([1])
+        try scenario.crash(0)
+        scenario.world.nodes[0].clock.wallOffset += 3_600_000
+        try scenario.start(0)
+        try scenario.settle(owner: 0)
+        try scenario.write(0, "a", at: 0)
+        scenario.world.nodes[0].clock.wallOffset -= 3_600_000
+        #expect(try !scenario.wasApplied(try scenario.put(0, "b", at: 0, id: scenario.requestID(1))))
+        try scenario.run(milliseconds: 11_000)
+        #expect(try scenario.wasApplied(try scenario.put(0, "c", at: 0, id: scenario.requestID(2))))
+        try scenario.finish()
+    }
+
     /// Stamps that are ahead go on at half the speed of the clock, so that what lasts a minute ends within two.
     @Test func stampsThatAreAheadDoNotStandStill() throws {
         let scenario = Scenario([1])

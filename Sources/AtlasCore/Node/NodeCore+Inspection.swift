@@ -91,12 +91,16 @@ extension NodeCore {
         index(of: key).flatMap { tablets[$0].explain(context: context) }
     }
 
-    /// How the node's clocks stand.
-    package var clockCondition: ClockCondition {
-        ClockCondition(
-            lead: Int64(clamping: context.shownWall) - Int64(clamping: context.now.wall),
-            stampLead: context.clock.last.milliseconds - min(context.clock.last.milliseconds, context.now.wall)
-        )
+    /// By how many milliseconds a node's wall clock is ahead of the time that this node goes by, this node's own clock too;
+    /// `nil` where it is not known.
+    package func clockOffset(of other: NodeID) -> Int64? {
+        guard other != node else { return Int64(clamping: context.shownWall) - Int64(clamping: context.now.wall) }
+        return context.liveness[other]?.clockEpoch.map { $0 - WallClockGuard.epoch(of: context.now) }
+    }
+
+    /// By how many milliseconds stamps are ahead of the time that this node goes by.
+    package var stampLead: UInt64 {
+        context.clock.last.milliseconds - min(context.clock.last.milliseconds, context.now.wall)
     }
 
     /// What is under way for clients here and elsewhere, for people.
@@ -108,19 +112,5 @@ extension NodeCore {
             "#\(handle) for node \(remote.node.rawValue)'s #\(remote.id), attempt \(remote.attempt)"
         }
         return origins + remotes
-    }
-}
-
-/// How a node's clocks stand, for people.
-package struct ClockCondition: Hashable, Sendable {
-    /// By how much the wall clock is ahead of the time that the node goes by, in milliseconds; 0 where it is believed.
-    package var lead: Int64
-    /// By how much stamps are ahead of that time, in milliseconds. More than `HybridClock.farAheadMilliseconds` comes of a clock
-    /// that was wrong.
-    package var stampLead: UInt64
-
-    package init(lead: Int64, stampLead: UInt64) {
-        self.lead = lead
-        self.stampLead = stampLead
     }
 }

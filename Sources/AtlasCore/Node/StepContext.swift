@@ -178,6 +178,9 @@ package struct StepContext: Sendable {
         let lead = clock.last.milliseconds - min(clock.last.milliseconds, now.wall)
         if lead > stampLead + clientSkewMax {
             leaptAt = skewed - min(skewed, idle / ConsensusSettings.millisecond)
+            if lead > HybridClock.farAheadMilliseconds {
+                effects.append(.report("versions are \(lead) ms ahead of the time, and go on at half its speed"))
+            }
         } else if lead >= stampLead {
             return
         }
@@ -186,7 +189,8 @@ package struct StepContext: Sendable {
 
     /// When stamps leap ahead that begin now and follow a stamp: 0 if they do not.
     func leap(after stamp: Timestamp) -> UInt64 {
-        stamp.milliseconds + clientSkewMax >= clock.last.milliseconds ? 0 : skewed
+        let leaps = stamp.milliseconds + clientSkewMax < clock.last.milliseconds
+        return leaps && stampLead > HybridClock.farAheadMilliseconds ? skewed : 0
     }
 
     /// The present on the clock of a client that is ahead by what is tolerated.

@@ -677,12 +677,28 @@ package nonisolated struct Atlas_NodeState: Sendable {
   /// Where another process runs that uses the node's name, and is refused by the others; empty if none is known.
   package var rivalAddress: String = String()
 
+  /// By how many milliseconds its wall clock is ahead of the time that the node that answers goes by; below zero where it
+  /// is behind. Absent where it is not known. A clock that differs by more than 500 from those of a majority is not used.
+  package var clockOffsetMs: Int64 {
+    get {_clockOffsetMs ?? 0}
+    set {_clockOffsetMs = newValue}
+  }
+  /// Returns true if `clockOffsetMs` has been explicitly set.
+  package var hasClockOffsetMs: Bool {self._clockOffsetMs != nil}
+  /// Clears the value of `clockOffsetMs`. Subsequent reads from it will return its default value.
+  package mutating func clearClockOffsetMs() {self._clockOffsetMs = nil}
+
+  /// Of the node that answers: by how many milliseconds its versions are ahead of that time. More than 1500 shows that a
+  /// clock was wrong; versions go on at half the speed of the clock then, until both are together again.
+  package var versionLeadMs: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
 
   fileprivate var _info: Atlas_NodeInfo? = nil
   fileprivate var _silentMs: UInt64? = nil
+  fileprivate var _clockOffsetMs: Int64? = nil
 }
 
 package nonisolated struct Atlas_RegionDistance: Sendable {
@@ -2111,7 +2127,7 @@ nonisolated extension Atlas_ClusterResponse: SwiftProtobuf.Message, SwiftProtobu
 
 nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".NodeState"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}info\0\u{3}is_silent\0\u{3}silent_ms\0\u{3}round_trip_us\0\u{1}tablets\0\u{3}tablets_held\0\u{1}owned\0\u{3}rival_address\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}info\0\u{3}is_silent\0\u{3}silent_ms\0\u{3}round_trip_us\0\u{1}tablets\0\u{3}tablets_held\0\u{1}owned\0\u{3}rival_address\0\u{3}clock_offset_ms\0\u{3}version_lead_ms\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2127,6 +2143,8 @@ nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 6: try { try decoder.decodeSingularUInt32Field(value: &self.tabletsHeld) }()
       case 7: try { try decoder.decodeSingularUInt32Field(value: &self.owned) }()
       case 8: try { try decoder.decodeSingularStringField(value: &self.rivalAddress) }()
+      case 9: try { try decoder.decodeSingularSInt64Field(value: &self._clockOffsetMs) }()
+      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.versionLeadMs) }()
       default: break
       }
     }
@@ -2161,6 +2179,12 @@ nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.rivalAddress.isEmpty {
       try visitor.visitSingularStringField(value: self.rivalAddress, fieldNumber: 8)
     }
+    try { if let v = self._clockOffsetMs {
+      try visitor.visitSingularSInt64Field(value: v, fieldNumber: 9)
+    } }()
+    if self.versionLeadMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.versionLeadMs, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2173,6 +2197,8 @@ nonisolated extension Atlas_NodeState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.tabletsHeld != rhs.tabletsHeld {return false}
     if lhs.owned != rhs.owned {return false}
     if lhs.rivalAddress != rhs.rivalAddress {return false}
+    if lhs._clockOffsetMs != rhs._clockOffsetMs {return false}
+    if lhs.versionLeadMs != rhs.versionLeadMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

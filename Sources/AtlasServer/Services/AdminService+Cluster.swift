@@ -10,6 +10,8 @@ extension AdminService {
         var distances: [Atlas_RegionDistance] = []
         var known: [KnownTablet] = []
         var now: UInt64 = 0
+        var clockOffsets: [NodeID: Int64] = [:]
+        var versionLead: UInt64 = 0
     }
 
     /// A tablet with what this node holds of it.
@@ -25,12 +27,17 @@ extension AdminService {
 
     private func look() -> Sight {
         let regions = Set(node.members.map(\.region)).sorted()
+        let members = node.members.map(\.id)
         let sight = node.inspect { core in
             Sight(
                 others: core.liveness.others,
                 distances: Self.distances(core.liveness.distances, regions),
                 known: core.knownTablets,
-                now: SystemClock.monotonic()
+                now: SystemClock.monotonic(),
+                clockOffsets: Dictionary(
+                    uniqueKeysWithValues: members.compactMap { id in core.clockOffset(of: id).map { (id, $0) } }
+                ),
+                versionLead: core.stampLead
             )
         }
         return sight ?? Sight()
@@ -71,6 +78,8 @@ extension AdminService {
                 $0.silentMs = (sight.now - min(lastHeard, sight.now)) / 1_000_000
             }
             $0.rivalAddress = rivalAddress(of: member)
+            if let offset = sight.clockOffsets[member.id] { $0.clockOffsetMs = offset }
+            if member.id == node.config.node.id { $0.versionLeadMs = sight.versionLead }
             $0.roundTripUs = (other?.roundTrip.smoothed ?? 0) / 1_000
             let voted = sight.known.compactMap { tablet in tablet.config.voters.first { $0.node == member.id } }
             $0.tablets = UInt32(voted.count)

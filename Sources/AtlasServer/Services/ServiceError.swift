@@ -65,8 +65,8 @@ extension ServiceError {
         .invalidArgument,
         .requestIDExpired,
         """
-        the request id is older than the time for which retries are recognised, or from the future (check the client's \
-        clock); nothing was changed by this attempt
+        the request id is older than the time for which retries are recognised, or from the future (check the clocks of \
+        the client and the server); nothing was changed by this attempt
         """
     )
 

@@ -28,8 +28,21 @@ extension Atlas_ClusterResponse {
     /// In words.
     private func state(of node: Atlas_NodeState) -> String {
         let rival = node.rivalAddress.isEmpty ? "" : ", NAME USED TWICE (\(node.rivalAddress))"
-        return life(of: node) + rival
+        return life(of: node) + rival + clock(of: node)
     }
+
+    /// What is wrong with its clock; empty where nothing is.
+    private func clock(of node: Atlas_NodeState) -> String {
+        let offset = node.clockOffsetMs.magnitude
+        let direction = node.clockOffsetMs > 0 ? "AHEAD" : "BEHIND"
+        let clock = offset <= Self.clockOffsetMax ? "" : ", CLOCK \(direction) BY \(Quantity.time(microseconds: offset * 1_000))"
+        let lead = node.versionLeadMs
+        return clock + (lead <= Self.versionLeadMax ? "" : ", versions ahead by \(Quantity.time(microseconds: lead * 1_000))")
+    }
+
+    /// Milliseconds up to which clocks agree, and by which versions are ahead after a restart (see admin.proto).
+    private static let clockOffsetMax: UInt64 = 500
+    private static let versionLeadMax: UInt64 = 1_500
 
     private func life(of node: Atlas_NodeState) -> String {
         if node.info.nodeID == nodeID { return "answers" }
@@ -88,6 +101,8 @@ extension Atlas_NodeState {
                 ("tablets", .integer(Int64(tablets))), ("tablets_held", .integer(Int64(tabletsHeld))),
                 ("owned", .integer(Int64(owned))),
                 ("rival_address", rivalAddress.isEmpty ? .null : .string(rivalAddress)),
+                ("clock_offset_ms", hasClockOffsetMs ? .integer(clockOffsetMs) : .null),
+                ("version_lead_ms", .integer(versionLeadMs)),
             ] + (lag?.json ?? [])
         )
     }

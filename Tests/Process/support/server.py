@@ -69,6 +69,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         # How many files it may have open; None: as many as the tests.
         self.files_max: int | None = None
+        # Variables of its environment, besides the tests' own.
+        self.environment: dict[str, str] = {}
         # Which program the next start runs.
         self.program: Callable[[], Path] = binary
         self._log_start = 0
@@ -94,6 +96,7 @@ class Server:
             command = ["prlimit", f"--nofile={self.files_max}:{self.files_max}", *command]
         # The caller's settings and the repository's config/ are not this server's.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ATLAS_")}
+        environment.update(self.environment)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             # A group of its own: what it starts (a backtrace of its crash) ends with it.
