@@ -29,7 +29,10 @@ extension World {
         for node in others.sorted() { cutOff(node, from: connected) }
         statistics.lastingCuts += 1
         try run(until: now + options.workload.timeout) { clients[0].attempt == nil }
-        for key in 0..<options.workload.keys { try writeAnywhere(key, among: connected) }
+        for key in 0..<options.workload.keys {
+            // The law is about links: a verdict on the id, of a tablet whose stamps are ahead, is an answer too.
+            try write(key, among: connected, or: "cuts") { $0.place != nil }
+        }
         operationsLeft = left
         for client in clients.indices { schedule(.client(client), after: 1) }
     }
@@ -67,7 +70,16 @@ extension World {
     }
 
     /// A client writes a key, and goes to the next node after each refusal and each silence.
-    private func writeAnywhere(_ key: Int, among connected: [Int]) throws(SimulationFailure) {
+    /// - Parameters:
+    ///   - kind: of the failure, where it does not get done within `livenessBound`.
+    ///   - isDone: whether what the client was told is enough.
+    func write(
+        _ key: Int,
+        among connected: [Int],
+        or kind: String,
+        isNamed: Bool = false,
+        isDone: (History.Operation) -> Bool
+    ) throws(SimulationFailure) {
         let end = now + options.livenessBound
         let key = SimulatedClient.key(key)
         var turn = clientRandom.below(connected.count)
@@ -75,16 +87,18 @@ extension World {
             try run(until: end) { clients[0].attempt == nil }
             guard clients[0].attempt == nil, now < end else {
                 note(describeNodes())
-                throw SimulationFailure("cuts", "\(key) is not written by any of \(connected.map(name))")
+                throw SimulationFailure(kind, "\(key) is not written by any of \(connected.map(name))")
             }
             statistics.values += 1
             let value = Array("1.\(statistics.values)".utf8)
-            let command = Command(requestID: .none, operations: [Operation(.put(value: value, ttl: 0), key: key)])
+            let present = SimulatedClock.epochMilliseconds + now / SimulationOptions.millisecond
+            let random = (clientRandom.next(), clientRandom.next())
+            // Without an id of its own a write is not tried again by the client, which goes to the next node instead.
+            let id = isNamed ? RequestID(milliseconds: present, random: random) : .none
+            let command = Command(requestID: id, operations: [Operation(.put(value: value, ttl: 0), key: key)])
             try ask(.write(WriteRequest(command: command, level: .local)), client: 0, at: connected[turn])
             try run(until: end) { clients[0].attempt == nil }
-            // The law is about links: a verdict on the id, of a tablet whose stamps are ahead, is an answer too.
-            let verdict = recorder.history.operations.last { $0.process == 0 }
-            if verdict?.place != nil { return }
+            if let answered = recorder.history.operations.last(where: { $0.process == 0 }), isDone(answered) { return }
             turn = (turn + 1) % connected.count
             try run(until: min(end, now + 100 * SimulationOptions.millisecond))
         }

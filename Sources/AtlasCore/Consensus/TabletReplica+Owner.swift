@@ -124,11 +124,13 @@ extension TabletReplica {
         return size
     }
 
-    /// Whether an id is to be taken although stamps, far ahead of the wall clock, make it look old. Only where every voter
-    /// knows what that means.
+    /// Whether an id is to be taken although stamps, far ahead of the wall clock, make it look old. Only where each voter that
+    /// is heard knows what that means: an older program could not read the entry.
     private func vouches(for id: RequestID, context: StepContext) -> Bool {
-        context.isRecent(id, leaptAt: ownership?.leaptAt ?? 0)
-            && config.voters.allSatisfy { $0.node == node || context.liveness[$0.node]?.clockEpoch != nil }
+        guard !mutated(.stampsTellTheAge), context.isRecent(id, leaptAt: ownership?.leaptAt ?? 0) else { return false }
+        return config.voters.allSatisfy {
+            context.liveness.isSuspected($0.node) || $0.node == node || context.liveness[$0.node]?.clockEpoch != nil
+        }
     }
 
     /// Phase 2a: to every voter at once. The own acceptor is a voter like any other.

@@ -35,6 +35,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     case idleWhileBusy = "idle-while-busy"
     case chosenSealForgotten = "chosen-seal-forgotten"
     case strandedOwnerStays = "stranded-owner-stays"
+    case stampsTellTheAge = "stamps-tell-the-age"
 }
 
 #if ATLAS_MUTATIONS

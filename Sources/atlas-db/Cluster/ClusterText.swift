@@ -35,9 +35,12 @@ extension Atlas_ClusterResponse {
     private func clock(of node: Atlas_NodeState) -> String {
         let offset = node.clockOffsetMs.magnitude
         let direction = node.clockOffsetMs > 0 ? "AHEAD" : "BEHIND"
-        let clock = offset <= Self.clockOffsetMax ? "" : ", CLOCK \(direction) BY \(Quantity.time(microseconds: offset * 1_000))"
+        let clock =
+            offset <= Self.clockOffsetMax
+            ? "" : ", CLOCK \(direction) BY \(Quantity.time(microseconds: offset * 1_000))"
         let lead = node.versionLeadMs
-        return clock + (lead <= Self.versionLeadMax ? "" : ", versions ahead by \(Quantity.time(microseconds: lead * 1_000))")
+        return clock
+            + (lead <= Self.versionLeadMax ? "" : ", versions ahead by \(Quantity.time(microseconds: lead * 1_000))")
     }
 
     /// Milliseconds up to which clocks agree, and by which versions are ahead after a restart (see admin.proto).
