@@ -76,6 +76,7 @@ package struct OtherNode: Sendable {
     var repliedClock = Timestamp.zero
     /// By how much this node's wall clock was ahead of its clock when it replied last, in milliseconds.
     var clockLead: UInt64?
+    var readings = ClockReadings()
     /// Some tablet's ballot may have to be acknowledged in the present epoch.
     var needsConfirmation = false
 
