@@ -36,6 +36,8 @@ extension History {
         /// Where a write was put, or how much of the log a consistent read saw. `nil` if the answer does not say, and
         /// for the answer to a duplicate, which names the place of the retry.
         package var place: Place?
+        /// Of a consistent read and of a write: the time at which it told what had expired. `nil` if the answer does not say.
+        package var time: Version?
 
         package init(
             process: Int,
@@ -45,7 +47,8 @@ extension History {
             outcome: Outcome,
             requestID: UInt128? = nil,
             consistency: Consistency = .consistent,
-            place: Place? = nil
+            place: Place? = nil,
+            time: Version? = nil
         ) {
             self.process = process
             self.call = call
@@ -55,6 +58,7 @@ extension History {
             self.requestID = requestID
             self.consistency = consistency
             self.place = place
+            self.time = time
         }
     }
 

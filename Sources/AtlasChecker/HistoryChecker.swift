@@ -22,6 +22,7 @@ package struct HistoryChecker: Sendable {
         sweep.run()
         var violations = digest.violations + sweep.timelines.violations + sweep.violations
         violations += PlaceChecker().check(digest, sweep.timelines)
+        violations += TimeChecker().check(history)
         violations += bank?.check(digest) ?? []
         violations += lists?.check(digest) ?? []
         violations += LinearizabilityChecker(stepsMax: stepsMax).check(digest)

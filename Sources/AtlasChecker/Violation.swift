@@ -29,6 +29,8 @@ package struct Violation: Hashable, Sendable, CustomStringConvertible {
         case placeReused
         /// Places in a log contradict the versions.
         case placeOrder
+        /// A consistent operation tells what has expired by an earlier time than one before it.
+        case timeWentBack
         /// A weak read misses what its answer claims to have, or what the request demanded.
         case staleWeakRead
         /// No order of a key's operations explains their answers.

@@ -67,9 +67,11 @@ struct HistoryRecorder {
         )
         switch result {
         case .applied(let version, let results, let duplicate):
+            if !duplicate { history.operations[operation].time = receipt.stamp.rawValue }
             let observations = zip(results, history.operations[operation].steps).map(History.Observation.init)
             end(operation, .applied(version: version.rawValue, results: observations), place: duplicate ? nil : place)
         case .conditionFailed(let index, let current):
+            history.operations[operation].time = receipt.stamp.rawValue
             let step = history.operations[operation].steps[index]
             // It saw the state amid the commands of its slot.
             end(operation, .conditionFailed(step: index, current: .init(current, step)), place: nil)
@@ -92,6 +94,9 @@ struct HistoryRecorder {
     }
 
     private mutating func noteClaim(_ operation: Int, _ receipt: Receipt) {
+        if history.operations[operation].consistency == .consistent {
+            history.operations[operation].time = receipt.stamp.rawValue
+        }
         guard case .weak(var weak) = history.operations[operation].consistency else { return }
         weak.asOf = receipt.stamp.rawValue
         history.operations[operation].consistency = .weak(weak)

@@ -57,6 +57,7 @@ struct Judge {
     private var clocks: [Timestamp]
     private var owners = OwnerLedger()
     private var closed = ClosedLedger()
+    private var ages = AgeLedger()
     private(set) var leaseReads = 0
     private(set) var permittedReads = 0
     private(set) var commits = 0
@@ -399,15 +400,25 @@ struct Judge {
             )
         }
         try closed.noteClaim(receipt.tablet, through: max(point.version ?? .zero, receipt.stamp), at: receipt.slot)
-        guard let core = nodes[number].core, core.replica(receipt.tablet)?.isOwner ?? false,
+        let isOwner = nodes[number].core?.replica(receipt.tablet)?.isOwner ?? false
+        // What an owner states to be current it may have confirmed a while ago; the checkers look at that.
+        if receipt.staleness > 0 || !isOwner { try ages.check(point, now: now) }
+        guard let core = nodes[number].core, isOwner,
             core.leaseUntil(receipt.tablet) > nodes[number].clock.reading(at: now).monotonic
         else { return }
         leaseReads += 1
     }
 
+    /// A client has its answer.
+    mutating func noteAcknowledged(_ write: WriteRequest, _ stamp: Timestamp, now: UInt64) {
+        ages.noteAcknowledged(write.command, stamp, now: now)
+    }
+
     /// A read that is answered without the core, by its permit.
-    mutating func checkPermit(_ key: TabletKey, _ number: Int) throws(SimulationFailure) {
+    mutating func checkPermit(_ point: ReadPoint, _ number: Int) throws(SimulationFailure) {
         permittedReads += 1
+        let key = point.receipt.tablet
+        try closed.noteClaim(key, through: point.receipt.stamp, at: point.receipt.slot)
         try require(!owners.isDeposed(number, key), "lease", "n\(number + 1) has a permit, and there is a later owner")
     }
 

@@ -100,3 +100,41 @@ struct ClosedLedger {
         )
     }
 }
+
+/// What clients have been told is written, and when: the age that a weak read states is at least the true one.
+struct AgeLedger {
+    /// By key, in the order of time: the highest stamp that had been acknowledged by then.
+    private var acknowledged: [Key: [(time: UInt64, stamp: Timestamp)]] = [:]
+
+    mutating func noteAcknowledged(_ command: Command, _ stamp: Timestamp, now: UInt64) {
+        for operation in command.operations where operation.isWrite {
+            let highest = acknowledged[operation.key]?.last?.stamp ?? .zero
+            acknowledged[operation.key, default: []].append((now, max(highest, stamp)))
+        }
+    }
+
+    /// - Parameter now: virtual nanoseconds.
+    func check(_ point: ReadPoint, now: UInt64) throws(SimulationFailure) {
+        let receipt = point.receipt
+        guard receipt.staleness <= now / 1_000_000 else { return }
+        let limit = now - receipt.staleness * 1_000_000
+        let shown = point.version ?? receipt.stamp
+        for (key, writes) in acknowledged where point.shows(key) {
+            guard let missed = writes.last(where: { $0.time < limit }), missed.stamp > shown else { continue }
+            throw SimulationFailure(
+                "age",
+                "a read of \(key) states \(receipt.staleness) ms, and leaves out what was acknowledged \((now - missed.time) / 1_000_000) ms ago"
+            )
+        }
+    }
+}
+
+extension ReadPoint {
+    fileprivate func shows(_ key: Key) -> Bool {
+        switch query {
+        case .get(let command): command.operations.contains { $0.key == key }
+        case .scan: range.contains(key)
+        case .timestamp, nil: false
+        }
+    }
+}

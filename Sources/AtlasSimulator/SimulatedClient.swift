@@ -134,7 +134,7 @@ extension World {
             clientRandom.chance(500), case .success(.got(let result)) = nodes[node].answer(point)
         {
             note("\(name(node)) answers by its permit")
-            try judge.checkPermit(point.receipt.tablet, node)
+            try judge.checkPermit(point, node)
             return try take(.read(.got(result), point.receipt), to: handle)
         }
         switch request {
@@ -188,7 +188,10 @@ extension World {
         }
         switch reply {
         case .written(let result, let receipt):
-            if case .applied(let version, _, _) = result { clients[number].seen = max(clients[number].seen, version) }
+            if case .applied(let version, _, _) = result {
+                clients[number].seen = max(clients[number].seen, version)
+                if case .write(let write) = attempt.request { judge.noteAcknowledged(write, version, now: now) }
+            }
             recorder.end(attempt.operation, written: result, receipt: receipt)
             if case .expired = result { return try retryOrGoOn(number, attempt) }
         case .read(.got(let result), let receipt):
@@ -249,7 +252,12 @@ extension World {
             limit: clientRandom.pick([1, 3, 1_000]),
             bytesMax: 4_096
         )
-        return ReadRequest(range: .all, query: .scan(query))
+        var read = ReadRequest(range: .all, query: .scan(query))
+        if clientRandom.chance(300) {
+            read.consistency = clientRandom.chance(500) ? .local : .nearest
+            if clientRandom.chance(500) { read.stalenessMax = clientRandom.between(0, 3_000_000_000) }
+        }
+        return read
     }
 
     private func makeWrite(_ number: Int, _ key: Key, _ dice: inout Int) -> WriteRequest {

@@ -21,8 +21,9 @@ final class SimulatedNode {
     var leaving: [(token: LogToken, config: TabletConfig)] = []
     var isSyncing = false
     var failsNextSync = false
-    /// Until when consistent reads of a tablet may be answered from the applied state, by the monotonic clock.
-    var permits: [TabletID: UInt64] = [:]
+    /// Until when consistent reads of a tablet may be answered from the applied state, by the monotonic clock, and the time
+    /// that they go back behind no more.
+    var permits: [TabletID: (until: UInt64, time: Timestamp)] = [:]
     var applying: [TabletID: [Entry]] = [:]
     var hasTurnEnd = false
     /// When the one timer of the node rings, if it has only one.
@@ -173,7 +174,7 @@ final class SimulatedNode {
     func permittedPoint(for read: ReadRequest, now: UInt64) -> ReadPoint? {
         guard read.consistency == .consistent, read.version == nil, case .get = read.query, let core,
             let replica = core.tablets.first(where: { $0.config.range.includes(read.range) }),
-            permits[replica.key.tablet] ?? 0 > clock.reading(at: now).monotonic,
+            let permit = permits[replica.key.tablet], permit.until > clock.reading(at: now).monotonic,
             let state = store.tabletStates.first(where: { $0.tablet == replica.key.tablet })
         else { return nil }
         let receipt = Receipt(
@@ -183,7 +184,7 @@ final class SimulatedNode {
             slot: state.appliedSlot,
             path: .local,
             regions: [region],
-            stamp: state.appliedTimestamp,
+            stamp: max(permit.time, state.appliedTimestamp),
             tablet: replica.key,
             range: replica.config.range
         )

@@ -404,10 +404,10 @@ package final class World {
             node.staged[key.tablet] = nil
         case .discard(let config, let token):
             node.leaving.append((token, config))
-        case .permitReads(let tablet, let until):
-            node.permits[tablet] = until
+        case .permitReads(let tablet, let until, let time):
+            node.permits[tablet] = (until, max(time, node.permits[tablet]?.time ?? .zero))
         case .withdrawReadPermit(let tablet):
-            node.permits[tablet] = nil
+            node.permits[tablet]?.until = 0
         case .report(let text):
             // What the judge would have seen, too: the two see the same.
             if node.core?.marks.contains(.stateDiffers) ?? false { throw SimulationFailure("state", text) }

@@ -15,18 +15,19 @@ struct IdleListTests {
         sender.insert(second, slot: slot(9))
         let update = sender.update(closed: stamp(10), changesMax: 10)
         #expect(update.changes.count == 2, "on it once")
-        receiver.receive(update)
-        #expect(receiver.closed(first, applied: slot(4)) == stamp(10))
-        #expect(receiver.closed(first, applied: slot(3)) == .zero, "not applied yet")
-        #expect(receiver.closed(TabletKey(tablet: first.tablet, epoch: 2), applied: slot(9)) == .zero)
+        receiver.receive(update, madeAfter: 7)
+        #expect(receiver.closed(first, applied: slot(4)).timestamp == stamp(10))
+        #expect(receiver.closed(first, applied: slot(4)).moment == 7)
+        #expect(receiver.closed(first, applied: slot(3)) == (.zero, 0), "not applied yet")
+        #expect(receiver.closed(TabletKey(tablet: first.tablet, epoch: 2), applied: slot(9)).timestamp == .zero)
         sender.acknowledge(receiver.generation)
         #expect(sender.update(closed: stamp(20), changesMax: 10).changes.isEmpty)
 
         sender.remove(first)
         sender.remove(first)
-        receiver.receive(sender.update(closed: stamp(20), changesMax: 10))
-        #expect(receiver.closed(first, applied: slot(4)) == .zero)
-        #expect(receiver.closed(second, applied: slot(9)) == stamp(20))
+        receiver.receive(sender.update(closed: stamp(20), changesMax: 10), madeAfter: 7)
+        #expect(receiver.closed(first, applied: slot(4)).timestamp == .zero)
+        #expect(receiver.closed(second, applied: slot(9)).timestamp == stamp(20))
     }
 
     @Test func whatIsClosedHoldsForTheWholeListAlone() {
@@ -37,30 +38,34 @@ struct IdleListTests {
         }
         let part = sender.update(closed: stamp(10), changesMax: 3)
         #expect(part.closed == .zero && part.from == 0 && part.to == 3, "two are still to come")
-        receiver.receive(part)
-        #expect(receiver.generation == 3 && receiver.closed(first, applied: slot(1)) == .zero)
+        receiver.receive(part, madeAfter: 7)
+        #expect(receiver.closed(first, applied: slot(1)).moment == 0, "nothing was closed")
+        #expect(receiver.generation == 3 && receiver.closed(first, applied: slot(1)).timestamp == .zero)
         sender.acknowledge(3)
-        receiver.receive(sender.update(closed: stamp(11), changesMax: 3))
-        #expect(receiver.closed(first, applied: slot(1)) == stamp(11))
+        receiver.receive(sender.update(closed: stamp(11), changesMax: 3), madeAfter: 7)
+        #expect(receiver.closed(first, applied: slot(1)).timestamp == stamp(11))
 
         // What was closed for the list as it was says nothing about a tablet that is new on it.
         sender.acknowledge(5)
         sender.remove(first)
         sender.insert(first, slot: slot(1))
-        receiver.receive(sender.update(closed: .zero, changesMax: 10))
-        #expect(receiver.closed(first, applied: slot(1)) == .zero)
+        receiver.receive(sender.update(closed: .zero, changesMax: 10), madeAfter: 7)
+        #expect(receiver.closed(first, applied: slot(1)).timestamp == .zero)
     }
 
     @Test func nonsenseIsIgnored() {
         var receiver = IdleListReceiver()
         let change = IdleUpdate.Change(tablet: first, slot: slot(1))
-        receiver.receive(IdleUpdate(list: 0, from: 1, changes: [change], closed: stamp(9)))
-        #expect(receiver.generation == 0 && receiver.closed(first, applied: slot(9)) == .zero)
-        receiver.receive(IdleUpdate(list: 4, from: 4, changes: [change], closed: stamp(9)))
-        #expect(receiver.generation == 5 && receiver.closed(first, applied: slot(9)) == stamp(9))
+        receiver.receive(IdleUpdate(list: 0, from: 1, changes: [change], closed: stamp(9)), madeAfter: 7)
+        #expect(receiver.generation == 0 && receiver.closed(first, applied: slot(9)).timestamp == .zero)
+        receiver.receive(IdleUpdate(list: 4, from: 4, changes: [change], closed: stamp(9)), madeAfter: 7)
+        #expect(receiver.generation == 5 && receiver.closed(first, applied: slot(9)).timestamp == stamp(9))
         let other = IdleUpdate.Change(tablet: second, slot: slot(1))
-        receiver.receive(IdleUpdate(list: 3, from: 5, changes: [other], closed: stamp(10)))
-        #expect(receiver.generation == 5 && receiver.closed(second, applied: slot(9)) == .zero, "of an earlier list")
+        receiver.receive(IdleUpdate(list: 3, from: 5, changes: [other], closed: stamp(10)), madeAfter: 7)
+        #expect(
+            receiver.generation == 5 && receiver.closed(second, applied: slot(9)).timestamp == .zero,
+            "of an earlier list"
+        )
         var sender = IdleListSender()
         sender.insert(first, slot: slot(1))
         sender.acknowledge(2)
@@ -108,7 +113,7 @@ struct IdleListTests {
                 updates.append(sender.update(closed: stamp(step), changesMax: 1 + random.below(4)))
                 stated[stamp(step)] = listed
             case 3 where !updates.isEmpty:
-                receiver.receive(updates[random.below(updates.count)])
+                receiver.receive(updates[random.below(updates.count)], madeAfter: 7)
                 replies.append(receiver.generation)
             case 4:
                 if !replies.isEmpty { sender.acknowledge(replies[random.below(replies.count)]) }
@@ -117,23 +122,26 @@ struct IdleListTests {
                 if hasRestarted { relist(step) } else { (receiver, hasRestarted) = (IdleListReceiver(), true) }
             }
             for number in 0..<6 as Range<UInt64> {
-                let closed = receiver.closed(key(number), applied: slot(.max / 4))
+                let closed = receiver.closed(key(number), applied: slot(.max / 4)).timestamp
                 guard closed > .zero else { continue }
                 let since = stated[closed]?[number]
                 #expect(since != nil, "\(number) at \(closed.milliseconds)")
                 let before = slot((since ?? 1) - 1)
-                #expect(receiver.closed(key(number), applied: before) == .zero, "\(number) at \(closed.milliseconds)")
+                #expect(
+                    receiver.closed(key(number), applied: before).timestamp == .zero,
+                    "\(number) at \(closed.milliseconds)"
+                )
             }
         }
         if hasRestarted { relist(301) }
         while sender.acknowledged < sender.generation {
-            receiver.receive(sender.update(closed: stamp(1_000), changesMax: 3))
+            receiver.receive(sender.update(closed: stamp(1_000), changesMax: 3), madeAfter: 7)
             sender.acknowledge(receiver.generation)
         }
-        receiver.receive(sender.update(closed: stamp(1_000), changesMax: 3))
+        receiver.receive(sender.update(closed: stamp(1_000), changesMax: 3), madeAfter: 7)
         for number in 0..<6 as Range<UInt64> {
             let expected = listed[number] == nil ? Timestamp.zero : stamp(1_000)
-            #expect(receiver.closed(key(number), applied: slot(.max / 4)) == expected)
+            #expect(receiver.closed(key(number), applied: slot(.max / 4)).timestamp == expected)
         }
     }
 }

@@ -81,6 +81,23 @@ import Testing
         }
     }
 
+    /// A scan that goes on at the snapshot of an earlier one shows what that one would have, in what has expired too.
+    @Test(arguments: Place.allCases)
+    func whatHasExpiredIsNotThereWhenAScanGoesOn(_ place: Place) async throws {
+        try await withStore(place) { db in
+            for name in ["z1", "z2", "z4"] { try await db.put(name, "v") }
+            try await db.put("z3", "v", ttl: .milliseconds(20))
+            while try await db.get("z3") != nil { try await Task.sleep(for: .milliseconds(5)) }
+            var pages = db.scan().pages.makeAsyncIterator()
+            let page = try #require(try await pages.next())
+            #expect(page.entries.map { String($0.key) } == ["z1", "z2", "z4"])
+            var options = ScanOptions()
+            options.atVersion = page.snapshotVersion
+            #expect(try await keys(db.scan(from: "z1\0", options: options)) == ["z2", "z4"])
+            #expect(try await db.get("z3", options: .at(page.snapshotVersion)) == nil)
+        }
+    }
+
     @Test(arguments: Place.allCases)
     func emptyRangesHaveASnapshot(_ place: Place) async throws {
         try await withStore(place) { db in

@@ -94,8 +94,9 @@ public struct Receipt: Hashable, Sendable {
     public var path: Path
     /// The regions that made the quorum of a write, ascending.
     public var quorumRegions: [Int]
-    /// How far the state that was read may lie behind; zero for a consistent read and for a write.
-    public var staleness: Duration
+    /// How far the state that was read may lie behind, at most; zero for a consistent read and for a write. `nil` where the
+    /// node that read it does not know.
+    public var staleness: Duration?
     /// From the arrival of the request to the answer, on the node that was asked.
     public var serverTime: Duration
 }

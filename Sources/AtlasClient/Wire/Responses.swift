@@ -132,7 +132,7 @@ extension Receipt {
             case .unspecified, .UNRECOGNIZED: .unknown
             }
         quorumRegions = receipt.quorumRegions.map(Int.init)
-        staleness = .milliseconds(Int64(clamping: receipt.staleness))
+        staleness = receipt.staleness == .max ? nil : .milliseconds(Int64(clamping: receipt.staleness))
         serverTime = .microseconds(Int64(clamping: receipt.serverTime))
     }
 }

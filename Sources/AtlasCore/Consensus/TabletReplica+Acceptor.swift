@@ -126,7 +126,7 @@ extension TabletReplica {
             context.mark(.acceptTooFarAhead)
         }
         if hasGap { context.mark(.acceptGap) }
-        noteClosed(accept.closed)
+        noteClosed(accept.closed, from: owner, reading: body.entries.last!.lastStamp, context: context)
         retain = max(retain, accept.retain)
         acknowledge(hasGap: hasGap, to: owner, context: &context)
         learnCommit(through: body.commitPoint, ballot: body.ballot, context: &context)
@@ -181,7 +181,7 @@ extension TabletReplica {
             promise(commit.ballot, context: &context)
             persistPromise(context: &context)
         }
-        noteClosed(commit.closed)
+        noteClosed(commit.closed, from: owner, reading: .zero, context: context)
         retain = max(retain, commit.retain)
         learnCommit(through: commit.through, ballot: commit.ballot, context: &context)
         if ownership == nil { serveWaitingReads(context: &context) }

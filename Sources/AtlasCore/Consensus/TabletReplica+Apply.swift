@@ -41,7 +41,7 @@ extension TabletReplica {
         if config.voters.count == 1, let ownership, firstSlot <= ownership.confirmationSlot,
             applied.appliedSlot >= ownership.confirmationSlot
         {
-            context.effects.append(.permitReads(config.tablet, until: .max))
+            _ = advanceTime(context: &context)
         }
         serveWaitingReads(context: &context)
         applyNext(context: &context)

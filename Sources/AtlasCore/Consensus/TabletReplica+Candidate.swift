@@ -399,6 +399,7 @@ extension TabletReplica {
             // An ended epoch has none, and must not touch that of the one which follows.
             if !isSealed { context.effects.append(.withdrawReadPermit(config.tablet)) }
             leaveIdleLists(context: &context)
+            keepMoment(context: context)
         }
         if let handle = ownership?.sealHandle { context.refuse(handle, .outcomeUnknown) }
         if let handle = ownership?.target?.handle { context.refuse(handle, .notOwner(presumed: presumedOwner)) }

@@ -14,6 +14,7 @@ extension TabletReplica {
         var followers: [Follower]
         /// Reads up to this permit have been told to the shell.
         var permittedUntil: UInt64 = 0
+        var permittedTime = Timestamp.zero
         /// Of the seal, which is the last thing that is proposed.
         var sealSlot: Slot?
         /// Who asked for the seal; there is nobody if it was an earlier owner's.

@@ -54,6 +54,7 @@ extension TabletReplica {
         var round: UInt64?
         for index in waitingReads.indices where waitingReads[index].slot == nil {
             var slot = ownership.confirmationSlot
+            if config.voters.count == 1 { waitingReads[index].token = readTime(context: &context) }
             if let version = waitingReads[index].request.version, version > applied.appliedTimestamp {
                 // Whatever carries a stamp up to the version has been proposed: the clock has passed it. It must not
                 // come back below it after a restart either.
@@ -71,6 +72,13 @@ extension TabletReplica {
                     waitingReads[index].slot = max(slot, shared)
                     continue
                 }
+            }
+            if needsStamp(waitingReads[index].request, context: &context) {
+                guard ownership.isOpen else { continue }
+                let shared = noOperation ?? proposeNoOperation(context: &context)
+                noOperation = shared
+                waitingReads[index].slot = max(slot, shared)
+                continue
             }
             if leaseUntil(context: context) <= context.now.monotonic, !mutated(.leaseNotChecked) {
                 // Without a lease a Q2 says, after the read arrived, that it knows of no other owner.
@@ -116,7 +124,7 @@ extension TabletReplica {
         if let seal = ownership.sealSlot, commitPoint >= seal { return }
         fixReadPoints(context: &context)
         let confirmed = confirmedRound()
-        var served = false
+        var time: Timestamp?
         let reads = waitingReads
         waitingReads.removeAll(keepingCapacity: true)
         for read in reads {
@@ -130,13 +138,14 @@ extension TabletReplica {
             if read.request.deadline <= context.now.monotonic {
                 context.refuse(read.handle, context.liveness.lateness)
             } else {
-                served = true
-                serve(read, staleness: 0, asOf: read.request.version ?? applied.appliedTimestamp, context: &context)
+                let present = time ?? advanceTime(context: &context)
+                time = present
+                serve(read, staleness: 0, asOf: read.request.version ?? present, context: &context)
             }
         }
-        if served { extendPermit(context: &context) }
     }
 
+    /// - Parameter staleness: nanoseconds; `UInt64.max` is not known.
     private func serve(_ read: WaitingRead, staleness: UInt64, asOf: Timestamp, context: inout StepContext) {
         let receipt = Receipt(
             owner: promised.owner,
@@ -146,7 +155,7 @@ extension TabletReplica {
             path: .local,
             regions: [region],
             stamp: asOf,
-            staleness: staleness,
+            staleness: Receipt.milliseconds(ofStaleness: staleness),
             tablet: key,
             range: config.range
         )
@@ -164,15 +173,6 @@ extension TabletReplica {
             range: read.request.range.intersection(config.range)
         )
         context.effects.append(.read(read.handle, point))
-    }
-
-    /// While the lease lasts, reads need not come here.
-    private mutating func extendPermit(context: inout StepContext) {
-        guard config.voters.count > 1, let ownership else { return }
-        let until = leaseUntil(context: context)
-        guard until > context.now.monotonic, until > ownership.permittedUntil, ownership.isOpen else { return }
-        self.ownership!.permittedUntil = until
-        context.effects.append(.permitReads(config.tablet, until: until))
     }
 
     // MARK: - Leases and confirmations
@@ -269,12 +269,13 @@ extension TabletReplica {
     /// Answers from the applied state, if that is recent enough for what was asked.
     private mutating func serveAtReplica(_ read: WaitingRead, context: inout StepContext) -> Bool {
         let closed = closedTimestamp(context: context)
-        let now = context.readClock().milliseconds
-        let staleness = now - min(now, closed.milliseconds)
         guard !isInstalling, read.request.query != .timestamp, closed >= read.request.minVersion else { return false }
+        var staleness = staleness(at: read.request.version, context: context)
         if let version = read.request.version {
             guard version <= closed || mutated(.readPastClosed) else { return false }
-        } else if let limit = read.request.stalenessMax, staleness > limit / ConsensusSettings.millisecond {
+            // Of a scan over several tablets, the worst of them counts.
+            staleness = max(staleness, read.request.stalenessMin)
+        } else if let limit = read.request.stalenessMax, staleness > limit {
             return false
         }
         context.mark(.readAtReplica)
@@ -309,63 +310,5 @@ extension TabletReplica {
         guard unconfirmed > 0 else { return }
         sendConfirm(unconfirmed, context: &context)
         next = min(next, now + context.settings.retransmitMin)
-    }
-
-    // MARK: - Closed timestamps
-
-    /// What this owner may promise to stamp nothing at or below: a Q2 has merged it, each voter of it in the support epoch
-    /// in which it acknowledged the ballot, so that every later owner hears of it in its Q1.
-    func closedByOwner(context: StepContext) -> Timestamp {
-        guard let ownership, commitPoint >= ownership.confirmationSlot else { return .zero }
-        let own = context.clock.last
-        if mutated(.closedTooEarly) { return own }
-        var clocks: [(clock: Timestamp, voter: Int)] = [(own, selfIndex)]
-        for (voter, follower) in ownership.followers.enumerated() where voter != selfIndex {
-            let clock = context.liveness.repliedClock(
-                of: config.voters[voter],
-                acknowledgedIn: follower.supportEpoch
-            )
-            if let clock { clocks.append((clock, voter)) }
-        }
-        clocks.sort { ($0.clock, $0.voter) > ($1.clock, $1.voter) }
-        var votes = VoteSet()
-        for (clock, voter) in clocks {
-            votes.insert(voter)
-            if quorums.isAcceptQuorum(votes) { return min(clock, own) }
-        }
-        return .zero
-    }
-
-    func closedPoint(context: StepContext) -> ClosedPoint? {
-        guard let ownership, config.voters.count > 1 else { return nil }
-        let closed = closedByOwner(context: context)
-        return closed == .zero ? nil : ClosedPoint(slot: ownership.lastSlot, timestamp: closed)
-    }
-
-    /// Takes over what an owner has closed; it counts once its slot has been applied.
-    mutating func noteClosed(_ point: ClosedPoint?) {
-        guard let point, point.timestamp > closed else { return }
-        closing.removeAll { $0.slot >= point.slot && $0.timestamp <= point.timestamp }
-        guard !closing.contains(where: { $0.slot <= point.slot && $0.timestamp >= point.timestamp }) else { return }
-        if closing.count == Self.closingMax { closing.removeFirst() }
-        closing.insert(point, at: closing.lowerBound { $0.slot < point.slot })
-        settleClosed()
-    }
-
-    private static var closingMax: Int { 16 }
-
-    mutating func settleClosed() {
-        while let first = closing.first, first.slot <= applied.appliedSlot {
-            closed = max(closed, first.timestamp)
-            closing.removeFirst()
-        }
-    }
-
-    /// The version at or below which the applied state is complete for good.
-    package func closedTimestamp(context: StepContext) -> Timestamp {
-        if isOwner, applied.appliedSlot == ownership?.lastSlot { return max(closed, closedByOwner(context: context)) }
-        guard let owner = context.liveness[promised.owner] else { return closed }
-        let idle = owner.idleReceiver.closed(key, applied: applied.appliedSlot)
-        return max(closed, idle)
     }
 }

@@ -74,10 +74,12 @@ package struct TabletReplica: Sendable {
     package internal(set) var due = UInt64.max
     /// What the state is to be compared with, once it has come there.
     var awaitedCheck: StateCheck?
-    /// What owners have closed, for a state not reached yet; in slot order.
-    var closing: [ClosedPoint] = []
+    /// In slot order.
+    var closing: [Closing] = []
     /// No entry above the applied state has a stamp at or below this.
     package internal(set) var closed: Timestamp
+    /// The applied state holds everything that was acknowledged before this moment; monotonic nanoseconds, 0 is not known.
+    var currentAt: UInt64 = 0
 
     package enum Role: Sendable {
         /// Follows whoever owns the promised ballot. Becomes a candidate.

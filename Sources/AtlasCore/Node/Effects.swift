@@ -27,7 +27,9 @@ package enum Effect: Sendable {
     /// Until withdrawn, or until this monotonic time (nanoseconds), any thread may answer consistent reads of the newest
     /// applied state without asking. The time is checked first, then the state is read: in this order a pause between
     /// the two is harmless (consensus.md section 6).
-    case permitReads(TabletID, until: UInt64)
+    /// - `time`: expiry is told by this time or by the stamp of the state that is read, whichever is later, and never by
+    ///   an earlier one than before.
+    case permitReads(TabletID, until: UInt64, time: Timestamp)
     case withdrawReadPermit(TabletID)
     /// Entries up to this slot are no longer needed from the log.
     case truncateLog(TabletID, epoch: UInt64, through: Slot)

@@ -68,27 +68,35 @@ struct IdleListReceiver: Sendable {
     /// Sorted by tablet.
     private var slots: [(tablet: TabletKey, slot: Slot)] = []
     private var closed = Timestamp.zero
+    /// The states on the list hold everything that was acknowledged before this moment; monotonic nanoseconds.
+    private var moment: UInt64 = 0
 
-    mutating func receive(_ update: IdleUpdate) {
+    /// - Parameter moment: one before the update was made.
+    mutating func receive(_ update: IdleUpdate, madeAfter moment: UInt64) {
         if update.list > list {
             self = IdleListReceiver()
             (list, generation) = (update.list, update.list)
         }
         guard update.list == list, update.from <= generation, generation <= update.to else { return }
-        if generation != update.to { closed = .zero }
+        if generation != update.to { (closed, self.moment) = (.zero, 0) }
         for change in update.changes.dropFirst(Int(generation - update.from)) {
             let index = slots.lowerBound { $0.tablet < change.tablet }
             if index < slots.endIndex, slots[index].tablet == change.tablet { slots.remove(at: index) }
             if let slot = change.slot { slots.insert((change.tablet, slot), at: index) }
         }
         generation = update.to
+        guard update.closed > .zero else { return }
         closed = max(closed, update.closed)
+        self.moment = max(self.moment, moment)
     }
 
-    /// What is closed of a tablet of which everything up to `applied` has been applied here.
-    func closed(_ tablet: TabletKey, applied: Slot) -> Timestamp {
+    /// What is closed of a tablet of which everything up to `applied` has been applied here, and the moment at which that
+    /// was all there was.
+    func closed(_ tablet: TabletKey, applied: Slot) -> (timestamp: Timestamp, moment: UInt64) {
         let index = slots.lowerBound { $0.tablet < tablet }
-        guard index < slots.endIndex, slots[index].tablet == tablet, slots[index].slot <= applied else { return .zero }
-        return closed
+        guard index < slots.endIndex, slots[index].tablet == tablet, slots[index].slot <= applied else {
+            return (.zero, 0)
+        }
+        return (closed, moment)
     }
 }

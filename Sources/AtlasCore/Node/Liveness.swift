@@ -78,6 +78,7 @@ package struct OtherNode: Sendable {
     var isLeaving = false
     /// Its wall clock, by this node's monotonic one; `nil` until it says.
     var clockEpoch: WallClockGuard.Epoch?
+    var readings = ClockReadings()
     /// Some tablet's ballot may have to be acknowledged in the present epoch.
     var needsConfirmation = false
 

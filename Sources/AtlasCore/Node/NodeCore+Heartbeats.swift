@@ -109,7 +109,8 @@ extension NodeCore {
         if isPresent == false { return }
         if isPresent == nil { relist(index) }
         context.mergeClock(heartbeat.clock)
-        context.liveness.others[index].idleReceiver.receive(heartbeat.idle)
+        let moment = context.liveness.others[index].readings.moment(before: heartbeat.clock)
+        context.liveness.others[index].idleReceiver.receive(heartbeat.idle, madeAfter: moment)
         let sender = context.liveness.others[index].node
         for tablet in tablets.indices where !tablets[tablet].waitingReads.isEmpty {
             if tablets[tablet].promised.owner == sender { tablets[tablet].serveWaitingReads(context: &context) }
@@ -188,6 +189,7 @@ extension NodeCore {
         if isPresent == nil { relist(index) }
         context.liveness.others[index].sent.removeAll { $0.sequence <= reply.sequence }
         if context.liveness.noteAnswer(index, sentAt: sent.at) { noteReturn(of: context.liveness.others[index].node) }
+        context.liveness.others[index].readings.note(reply.clock, sentAt: sent.at)
         context.mergeClock(reply.clock)
         context.liveness.others[index].roundTrip.add(now - sent.at)
         let region = context.liveness.others[index].region

@@ -16,18 +16,24 @@ extension NodeCore {
         return tablets.contains { follows($0.config) } || directory.configs.contains(where: follows)
     }
 
-    /// A weak scan over tablets that are all here is served at the highest version that all of them have closed.
+    /// A weak scan over tablets that are all here is served at the highest version that all of them have closed, if that is
+    /// recent enough in each of them.
     mutating func versionForAll(_ request: Request) -> Request? {
         guard spansTablets(request), case .read(var read) = request, read.consistency != .consistent else { return nil }
         var version = Timestamp.max
+        var found: [Int] = []
         var cursor: Key? = read.range.start
         while let key = cursor, read.range.end.map({ key < $0 }) ?? true {
             guard let index = index(holding: key) else { return nil }
             version = min(version, tablets[index].closedTimestamp(context: context))
+            found.append(index)
             cursor = tablets[index].config.range.end
         }
         guard version >= read.minVersion else { return nil }
+        let staleness = found.map { tablets[$0].staleness(at: version, context: context) }.max() ?? .max
+        guard staleness <= read.stalenessMax ?? .max else { return nil }
         read.version = version
+        read.stalenessMin = staleness
         return .read(read)
     }
 

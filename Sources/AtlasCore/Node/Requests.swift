@@ -96,6 +96,9 @@ package struct ReadRequest: Hashable, Sendable {
     package var consistency: Consistency
     /// Nanoseconds; of a weak read, how far the state may lie behind.
     package var stalenessMax: UInt64?
+    /// Of a page of a weak scan over several tablets: how old the version is in the others, in nanoseconds; does not
+    /// travel.
+    var stalenessMin: UInt64 = 0
     /// Of a weak read: the state includes this version.
     package var minVersion: Timestamp
     /// `nil` where the shell reads by itself once it is told that it may; such a read stays at this node.
@@ -207,7 +210,7 @@ package struct Receipt: Hashable, Sendable {
     package var regions: [RegionID]
     /// Of a write its stamp; of a read the version up to which the state is complete.
     package var stamp: Timestamp
-    /// Of a weak read: how far the state may lie behind, in milliseconds.
+    /// Of a weak read: how far the state may lie behind, in milliseconds; `UInt64.max` is not known.
     package var staleness: UInt64
     package var tablet: TabletKey
     /// The keys that the tablet holds.

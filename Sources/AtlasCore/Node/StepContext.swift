@@ -120,6 +120,9 @@ package struct StepContext: Sendable {
 
     // MARK: - Time
 
+    /// The last reading, as far as no restart goes back behind it.
+    var durableClock: Timestamp { min(clock.last, durableBound) }
+
     /// A step begins.
     /// - Parameter shown: what the machine's clocks say.
     mutating func begin(at shown: Instant) {

@@ -34,6 +34,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case freshTooLow = "fresh-too-low"
     case idleWhileBusy = "idle-while-busy"
     case chosenSealForgotten = "chosen-seal-forgotten"
+    case timeOfClock = "time-of-clock"
+    case stalenessByStamps = "staleness-by-stamps"
     case strandedOwnerStays = "stranded-owner-stays"
     case stampsTellTheAge = "stamps-tell-the-age"
 }

@@ -475,7 +475,8 @@ package nonisolated struct Atlas_GetRequest: Sendable {
 
   package var consistency: Atlas_Consistency = .unspecified
 
-  /// The oldest state that is good enough, in milliseconds; 0: any age. Only for LOCAL and NEAREST.
+  /// The oldest state that is good enough, in milliseconds; 0: any age. Only for LOCAL and NEAREST. A replica that does not
+  /// know that its state is as recent leaves the read to the owner.
   package var maxStalenessMs: UInt64 = 0
 
   /// The answer shows at least the state at this version (read your writes: pass the highest version seen); 0: none.
@@ -543,7 +544,7 @@ package nonisolated struct Atlas_PutRequest: Sendable {
   /// Clears the value of `condition`. Subsequent reads from it will return its default value.
   package mutating func clearCondition() {self._condition = nil}
 
-  /// The key counts as absent this many milliseconds after the write; 0: never.
+  /// The key counts as absent this many milliseconds after the write, by the tablet's time (see above); 0: never.
   package var ttlMs: UInt64 = 0
 
   package var writeLevel: Atlas_WriteLevel = .unspecified
@@ -755,7 +756,7 @@ package nonisolated struct Atlas_ScanRequest: Sendable {
 
   package var consistency: Atlas_Consistency = .unspecified
 
-  /// As in GetRequest.
+  /// As in GetRequest. It is about the snapshot when the scan begins, which grows older while the scan goes on.
   package var maxStalenessMs: UInt64 = 0
 
   /// As in GetRequest.
@@ -795,7 +796,8 @@ package nonisolated struct Atlas_ScanResponse: Sendable {
 
   package var version: Int64 = 0
 
-  /// The version whose state the scan shows; the same in every message of a scan.
+  /// The version whose state the scan shows, what has expired by then left out; the same in every message of a scan. Nothing
+  /// is written at or below it any more: a read at it shows the same.
   package var snapshotVersion: Int64 = 0
 
   /// In key order (or the reverse).
@@ -1320,7 +1322,9 @@ package nonisolated struct Atlas_Receipt: Sendable {
   /// The regions whose nodes made the quorum of a write, ascending; empty for a read.
   package var quorumRegions: [Int32] = []
 
-  /// How far the state that was read may lie behind, in milliseconds; 0 for a consistent read and a write.
+  /// How far the state that was read may lie behind, in milliseconds: at least everything that was acknowledged so long ago
+  /// is in it, whatever the clocks of the nodes show. 0 for a consistent read and a write. 2^64 - 1: the node does not know;
+  /// so it is where it has not heard the owner answer yet, and for a read at a version since which something was written.
   package var stalenessMs: UInt64 = 0
 
   /// From the arrival of the request to the answer, on the node that was asked, in microseconds.

@@ -13,12 +13,15 @@ package final class ReadPermit: Sendable {
     private let until = Synchronization.Atomic<UInt64>(0)
     /// The newest state that has been applied, for receipts and `min_version`.
     private let appliedTimestamp: Synchronization.Atomic<UInt64>
+    /// The time that the core has said; ascends.
+    private let toldTime: Synchronization.Atomic<UInt64>
     private let gone = Synchronization.Atomic<Bool>(false)
 
     init(key: TabletKey, range: KeyRange, applied: Timestamp) {
         self.key = key
         self.range = range
         appliedTimestamp = Synchronization.Atomic(applied.rawValue)
+        toldTime = Synchronization.Atomic(applied.rawValue)
     }
 
     package func isValid() -> Bool {
@@ -30,13 +33,32 @@ package final class ReadPermit: Sendable {
         Timestamp(rawValue: appliedTimestamp.load(ordering: .acquiring))
     }
 
+    /// The tablet's time, as far as it is known here: the state is complete up to it, and nothing is stamped at or below it
+    /// any more. Looked at before the state is read.
+    package var time: Timestamp {
+        max(applied, Timestamp(rawValue: toldTime.load(ordering: .acquiring)))
+    }
+
+    /// Whether the core may know of a later time that makes a difference to a person.
+    package var isBehind: Bool {
+        time.milliseconds + Self.behindMaxMilliseconds < SystemClock.wall()
+    }
+
+    private static let behindMaxMilliseconds: UInt64 = 100
+
     /// Whether the tablet has left this node.
     package var isGone: Bool {
         gone.load(ordering: .acquiring)
     }
 
-    fileprivate func grant(until time: UInt64) {
-        until.store(time, ordering: .releasing)
+    /// Only the shard's thread calls this: the time comes first, so that no thread has the permit without it.
+    fileprivate func grant(until end: UInt64, time: Timestamp) {
+        toldTime.store(max(time.rawValue, toldTime.load(ordering: .relaxed)), ordering: .releasing)
+        until.store(end, ordering: .releasing)
+    }
+
+    fileprivate func withdraw() {
+        until.store(0, ordering: .releasing)
     }
 
     fileprivate func noteApplied(_ timestamp: Timestamp) {
@@ -44,7 +66,7 @@ package final class ReadPermit: Sendable {
     }
 
     fileprivate func leave() {
-        until.store(0, ordering: .releasing)
+        withdraw()
         gone.store(true, ordering: .releasing)
     }
 }
@@ -70,26 +92,29 @@ package final class ReadPermits: Sendable {
         permits.withLockedValue { $0.contains { $0.isValid() } }
     }
 
-    /// - Parameter applied: what has been applied by now.
-    func grant(_ key: TabletKey, _ range: KeyRange, until time: UInt64, applied: Timestamp) {
+    /// - Parameters:
+    ///   - time: see `ReadPermit.time`.
+    ///   - applied: what has been applied by now.
+    func grant(_ key: TabletKey, _ range: KeyRange, until end: UInt64, time: Timestamp, applied: Timestamp) {
         permits.withLockedValue { permits in
-            if let known = permits.first(where: { $0.key == key }) { return known.grant(until: time) }
-            for former in permits where former.range.overlaps(range) { former.grant(until: 0) }
+            let place = permits.lowerBound { $0.range.start < range.start }
+            if place < permits.count, permits[place].key == key { return permits[place].grant(until: end, time: time) }
+            for former in permits where former.range.overlaps(range) { former.withdraw() }
             permits.removeAll { $0.range.overlaps(range) }
             let permit = ReadPermit(key: key, range: range, applied: applied)
-            permit.grant(until: time)
+            permit.grant(until: end, time: time)
             permits.insert(permit, at: permits.lowerBound { $0.range.start < range.start })
         }
     }
 
     func withdraw(_ tablet: TabletID) {
         permits.withLockedValue { permits in
-            for permit in permits where permit.key.tablet == tablet { permit.grant(until: 0) }
+            for permit in permits where permit.key.tablet == tablet { permit.withdraw() }
         }
     }
 
     func withdrawAll() {
-        permits.withLockedValue { for permit in $0 { permit.grant(until: 0) } }
+        permits.withLockedValue { for permit in $0 { permit.withdraw() } }
     }
 
     func noteApplied(_ state: TabletState) {

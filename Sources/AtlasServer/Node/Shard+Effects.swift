@@ -22,8 +22,8 @@ extension Shard {
             read(handle, point)
         case .reply(let handle, let reply):
             answer(handle, Outcome(reply, missing: core.liveness.missing))
-        case .permitReads(let tablet, let until):
-            permitReads(of: tablet, until: until)
+        case .permitReads(let tablet, let until, let time):
+            permitReads(of: tablet, until: until, time: time)
         case .withdrawReadPermit(let tablet):
             permits.withdraw(tablet)
         case .truncateLog(let tablet, let epoch, let slot):
@@ -45,9 +45,9 @@ extension Shard {
         }
     }
 
-    private func permitReads(of tablet: TabletID, until: UInt64) {
+    private func permitReads(of tablet: TabletID, until: UInt64, time: Timestamp) {
         guard let (config, applied) = core.applied(tablet) else { return }
-        permits.grant(config.key, config.range, until: until, applied: applied.appliedTimestamp)
+        permits.grant(config.key, config.range, until: until, time: time, applied: applied.appliedTimestamp)
     }
 
     // MARK: - Applying
@@ -151,10 +151,11 @@ extension RocksDBStore {
         guard case .get(let command) = point.query, command.operations.count == 1 else {
             return try snapshot().answer(point, bytesMax: bytesMax, tier: tier)
         }
+        let (tablet, time) = (point.receipt.tablet.tablet, point.time)
         return .got(
-            try StateMachine.evaluate(command, now: point.milliseconds) { key throws(StoreError) in
+            try StateMachine.evaluate(command, now: time.milliseconds) { key throws(StoreError) in
                 if let version = point.version { return try record(of: key, at: version, tier: tier) }
-                return try record(of: key, tier: tier)
+                return try liveRecord(of: key, in: tablet, from: time, tier: tier).record
             }
         )
     }
@@ -164,10 +165,11 @@ extension RocksDBSnapshot {
     fileprivate func answer(_ point: ReadPoint, bytesMax: Int, tier: ReadTier) throws(StoreError) -> ReadResult {
         switch point.query {
         case .get(let command):
+            let time = try readTime(of: point.receipt.tablet.tablet, from: point.time, at: point.version)
             return .got(
                 try StateMachine.evaluate(
                     command,
-                    now: point.milliseconds,
+                    now: time.milliseconds,
                     answerBytesMax: bytesMax
                 ) { key throws(StoreError) in
                     try record(of: key, at: point.version, tier: tier)
@@ -180,7 +182,7 @@ extension RocksDBSnapshot {
                     reverse: scan.reverse,
                     keysOnly: scan.keysOnly,
                     at: point.version,
-                    now: point.milliseconds,
+                    now: point.time.milliseconds,
                     // What another node asks for is no reason to hold more than a page.
                     limit: min(scan.limit, ScanTask.pageItemsMax),
                     bytesMax: min(scan.bytesMax, ScanTask.askedPageBytesMax),
@@ -194,9 +196,9 @@ extension RocksDBSnapshot {
 }
 
 extension ReadPoint {
-    /// Milliseconds since 1970: what has expired by then is left out.
-    fileprivate var milliseconds: UInt64 {
-        version?.milliseconds ?? SystemClock.wall()
+    /// What has expired by then is left out.
+    fileprivate var time: Timestamp {
+        version ?? receipt.stamp
     }
 }
 

@@ -75,13 +75,13 @@ extension EmbeddedService {
         // A batch that writes nothing reads one snapshot, and needs no log.
         let way = try node.way(range, .init(), arrival, query: .get(command), wantsReceipt: request.wantReceipt)
         if case .permitted(let permit) = way {
-            let snapshot = node.store.snapshot()
-            let result = try await readingStore { tier throws(StoreError) in
-                try StateMachine.evaluate(command, now: SystemClock.wall()) { key throws(StoreError) in
-                    try snapshot.record(of: key, at: nil, tier: tier)
-                }
+            let store = node.store
+            let found = try await readingStore { tier throws(StoreError) in
+                try store.evaluate(command, permit, answerBytesMax: Limits.answerBytesMax, tier: tier)
             }
-            if !permit.isGone { return WireBatchResponse(command, try result.told(by: node).get(), receipt: nil) }
+            if !permit.isGone, !found.isInDoubt {
+                return WireBatchResponse(command, try found.result.told(by: node).get(), receipt: nil)
+            }
         }
         let question = way.question ?? RequestTranslation.Read().request(range, arrival, .get(command))
         let (result, receipt) = try await ask(question)
@@ -114,16 +114,11 @@ extension EmbeddedService {
         let range = KeyRange(start: key, end: key.successor)
         let way = try node.way(range, read, arrival, query: .get(key), wantsReceipt: request.wantReceipt)
         if case .permitted(let permit) = way {
-            let (store, version) = (node.store, read.version)
-            let record = try await readingStore { tier throws(StoreError) in
-                if let version {
-                    try store.record(of: key, at: version, tier: tier)
-                } else {
-                    try store.record(of: key, tier: tier)
-                }
+            let (store, version, time) = (node.store, read.version, permit.time)
+            let found = try await readingStore { tier throws(StoreError) in
+                try store.record(of: key, at: version, permit, from: time, tier: tier)
             }
-            let now = version?.milliseconds ?? SystemClock.wall()
-            if !permit.isGone { return WireGetResponse(record.flatMap { $0.isExpired(at: now) ? nil : $0 }) }
+            if !permit.isGone, !found.isInDoubt { return WireGetResponse(found.record) }
         }
         let (result, receipt) = try await ask(way.question ?? read.request(range, arrival, .get(key)))
         var response = WireGetResponse(result)
@@ -140,15 +135,14 @@ extension EmbeddedService {
         let query = ReadQuery.scan(request.query())
         let way = try node.way(range, read, arrival, query: query, wantsReceipt: request.wantReceipt)
         if case .permitted(let permit) = way {
+            if read.version == nil, permit.isBehind { _ = try await ask(.time(of: range, arrival)) }
+            let time = permit.time
             let snapshot = node.store.snapshot()
             do throws(StoreError) {
-                let applied = try snapshot.tabletState(of: permit.key.tablet)?.appliedTimestamp ?? .zero
-                let source = EmbeddedScan.Source.snapshot(
-                    snapshot,
-                    now: read.version?.milliseconds ?? SystemClock.wall()
-                )
+                let now = try snapshot.readTime(of: permit.key.tablet, from: time, at: read.version).timestamp
+                let source = EmbeddedScan.Source.snapshot(snapshot, now: now.milliseconds)
                 if !permit.isGone {
-                    return EmbeddedScan(self, request, arrival, range, source, version: read.version, newest: applied)
+                    return EmbeddedScan(self, request, arrival, range, source, version: read.version, newest: now)
                 }
             } catch {
                 throw ServiceError(error)

@@ -80,11 +80,11 @@ extension KeyValueService {
             case .ask(let question):
                 ask(question, request, arrival, on: loop, then: finish)
             case .permitted(let permit):
-                readRecord(key, at: read.version, on: loop) { [self] result in
-                    if permit.isGone {
+                readRecord(key, at: read.version, permit, on: loop) { [self] result in
+                    if permit.isGone || (try? result.get().isInDoubt) ?? false {
                         return ask(read.request(range, arrival, .get(key)), request, arrival, on: loop, then: finish)
                     }
-                    finish(result.map { WireGetResponse($0) })
+                    finish(result.map { WireGetResponse($0.record) })
                 }
             }
         } catch {
@@ -126,20 +126,54 @@ extension KeyValueService {
     private func readRecord(
         _ key: Key,
         at version: Timestamp?,
+        _ permit: ReadPermit,
         on loop: LoopContext,
-        then: @escaping @Sendable (ServiceResult<Record?>) -> Void
+        then: @escaping @Sendable (ServiceResult<(record: Record?, isInDoubt: Bool)>) -> Void
     ) {
-        let node = node
+        let (store, time) = (node.store, permit.time)
         node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
-            let record =
-                if let version { try node.store.record(of: key, at: version, tier: tier) } else {
-                    try node.store.record(of: key, tier: tier)
-                }
-            let now = version?.milliseconds ?? SystemClock.wall()
-            return record.flatMap { $0.isExpired(at: now) ? nil : $0 }
+            try store.record(of: key, at: version, permit, from: time, tier: tier)
         } then: { result in
             then(result)
         }
+    }
+}
+
+extension RocksDBStore {
+    /// What a read with a permit shows of a key.
+    /// - Parameter time: of the permit, before the state is read.
+    func record(
+        of key: Key,
+        at version: Timestamp?,
+        _ permit: ReadPermit,
+        from time: Timestamp,
+        tier: ReadTier
+    ) throws(StoreError) -> (record: Record?, isInDoubt: Bool) {
+        guard let version else { return try liveRecord(of: key, in: permit.key.tablet, from: time, tier: tier) }
+        let record = try record(of: key, at: version, tier: tier)
+        return (record.flatMap { $0.isExpired(at: version.milliseconds) ? nil : $0 }, false)
+    }
+
+    /// What a batch without writes with a permit shows, from one snapshot.
+    func evaluate(
+        _ command: Command,
+        _ permit: ReadPermit,
+        answerBytesMax: Int,
+        tier: ReadTier
+    ) throws(StoreError) -> (result: CommandResult, isInDoubt: Bool) {
+        let time = permit.time
+        let snapshot = snapshot()
+        var now = try snapshot.readTime(of: permit.key.tablet, from: time)
+        let result = try StateMachine.evaluate(
+            command,
+            now: now.milliseconds,
+            answerBytesMax: answerBytesMax
+        ) { key throws(StoreError) in
+            let record = try snapshot.record(of: key, at: nil, tier: tier)
+            now.note(record)
+            return record
+        }
+        return (result, now.isInDoubt)
     }
 }
 
@@ -305,19 +339,14 @@ extension KeyValueService {
                 // A batch begins where its first key is.
                 ask(question)
             case .permitted(let permit):
-                let snapshot = node.store.snapshot()
-                let bytesMax = min(answerBytesMax, Limits.answerBytesMax)
+                let (store, bytesMax) = (node.store, min(answerBytesMax, Limits.answerBytesMax))
                 node.readingStore(on: loop.eventLoop) { tier throws(StoreError) in
-                    try StateMachine.evaluate(
-                        command,
-                        now: SystemClock.wall(),
-                        answerBytesMax: bytesMax
-                    ) { key throws(StoreError) in
-                        try snapshot.record(of: key, at: nil, tier: tier)
-                    }
+                    try store.evaluate(command, permit, answerBytesMax: bytesMax, tier: tier)
                 } then: { [node] result in
-                    if permit.isGone { return ask(read.request(range, arrival, .get(command))) }
-                    finish(result.flatMap { $0.told(by: node) }.map { ($0, nil) })
+                    if permit.isGone || (try? result.get().isInDoubt) ?? false {
+                        return ask(read.request(range, arrival, .get(command)))
+                    }
+                    finish(result.flatMap { $0.result.told(by: node) }.map { ($0, nil) })
                 }
             }
         } catch {

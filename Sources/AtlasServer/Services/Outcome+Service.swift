@@ -28,11 +28,11 @@ extension Node {
         wantsReceipt: Bool
     ) throws(ServiceError) -> ReadWay {
         if let permit = permits.permit(for: range), permit.isValid() {
-            let applied = permit.applied
-            if read.minVersion > applied, read.minVersion.milliseconds > SystemClock.wall() + Self.versionAheadMax {
-                throw .versionInFuture(Int64(read.minVersion.rawValue), newest: applied)
+            let time = permit.time
+            if read.minVersion > time, read.minVersion.milliseconds > SystemClock.wall() + Self.versionAheadMax {
+                throw .versionInFuture(Int64(read.minVersion.rawValue), newest: time)
             }
-            if !wantsReceipt, (read.version ?? .zero) <= applied { return .permitted(permit) }
+            if !wantsReceipt, (read.version ?? .zero) <= time { return .permitted(permit) }
         }
         return .ask(read.request(range, arrival, query()))
     }
@@ -57,6 +57,15 @@ extension RequestTranslation.Read {
 }
 
 extension ReadRequest {
+    /// Has the owner of a range's first key look at its time; the permit knows it afterwards.
+    static func time(of range: KeyRange, _ arrival: Arrival) -> ReadRequest {
+        ReadRequest(
+            range: KeyRange(start: range.start, end: range.start.successor),
+            deadline: arrival.deadline,
+            query: .timestamp
+        )
+    }
+
     /// Asks for a page of a scan.
     /// - Parameter version: of the first page, once that has come: every other owner has to come to it.
     func page(of range: KeyRange, at version: Timestamp?, _ query: ScanQuery) -> ReadRequest {

@@ -78,7 +78,14 @@ final class ScanTask: @unchecked Sendable {
                 wantsReceipt: request.wantReceipt
             )
             switch way {
-            case .permitted(let permit): begin(range, read, permit)
+            case .permitted(let permit):
+                guard read.version == nil, permit.isBehind else { return begin(range, read, permit) }
+                service.ask(.time(of: range, arrival), on: loop) { [self] result in
+                    switch result {
+                    case .success: begin(range, read, permit)
+                    case .failure(let error): finish(.failure(error))
+                    }
+                }
             case .ask(let question): begin(range, asking: question)
             }
         } catch {
@@ -101,17 +108,19 @@ final class ScanTask: @unchecked Sendable {
     }
 
     private func begin(_ range: KeyRange, _ read: RequestTranslation.Read, _ permit: ReadPermit) {
+        guard !isFinished else { return }
+        let time = permit.time
         let snapshot = service.node.store.snapshot()
         if permit.isGone {
             return begin(range, asking: read.request(range, arrival, .scan(request.query())))
         }
         do throws(StoreError) {
-            let applied = try snapshot.tabletState(of: permit.key.tablet)?.appliedTimestamp ?? .zero
+            let now = try snapshot.readTime(of: permit.key.tablet, from: time, at: read.version).timestamp
             scan = Progress(
-                source: .snapshot(snapshot, now: read.version?.milliseconds ?? SystemClock.wall()),
+                source: .snapshot(snapshot, now: now.milliseconds),
                 rest: range.isEmpty ? nil : range,
                 version: read.version,
-                snapshotVersion: Int64((read.version ?? applied).rawValue)
+                snapshotVersion: Int64(now.rawValue)
             )
             isBusy = false
             readPages()

@@ -35,7 +35,12 @@ struct DemoAnswer {
         let time = Self.time(latency)
         guard let receipt else { return time }
         if receipt.path == .local {
-            let age = receipt.staleness == .zero ? "up to date" : "at most \(Self.time(receipt.staleness)) old"
+            let age =
+                switch receipt.staleness {
+                case .zero: "up to date"
+                case let staleness?: "at most \(Self.time(staleness)) old"
+                case nil: "of unknown age"
+                }
             return "\(time): from a copy nearby, \(age); owner \(receipt.ownerNode)"
         }
         let regions = receipt.quorumRegions.map(topology.regionName).joined(separator: ", ")

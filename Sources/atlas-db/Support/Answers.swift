@@ -58,7 +58,7 @@ enum Answer {
             ("slot", .integer(receipt.slot)),
             ("path", .string(receipt.path.rawValue)),
             ("quorum_regions", .array(receipt.quorumRegions.map { .integer(Int64($0)) })),
-            ("staleness_us", .integer(microseconds(receipt.staleness))),
+            ("staleness_us", receipt.staleness.map { .integer(microseconds($0)) } ?? .null),
             ("server_time_us", .integer(microseconds(receipt.serverTime))),
         ])
     }
@@ -73,7 +73,7 @@ enum Answer {
             ("slot", "\(receipt.slot)"),
             ("path", receipt.path.rawValue),
             ("quorum", regions.isEmpty ? "-" : "regions \(regions)"),
-            ("staleness", Quantity.time(microseconds: microseconds(receipt.staleness))),
+            ("staleness", receipt.staleness.map { Quantity.time(microseconds: microseconds($0)) } ?? "not known"),
             ("server time", Quantity.time(microseconds: microseconds(receipt.serverTime))),
         ]
     }
@@ -84,6 +84,7 @@ enum Answer {
 
     static func microseconds(_ duration: Duration) -> UInt64 {
         let (seconds, attoseconds) = duration.components
+        guard seconds < Int64.max / 1_000_000 else { return UInt64(Int64.max) }
         return UInt64(max(0, seconds)) * 1_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000_000)
     }
 }

@@ -12,14 +12,15 @@ extension Notation {
             "apply\(tablet == .first ? "" : " [\(tablet.rawValue)]")\(text(entries))"
         case .read(let handle, let point):
             "read \(handle) at \(point.version.map(text) ?? "newest") of slot \(point.receipt.slot.rawValue)"
-                + (point.receipt.staleness > 0 ? ", \(point.receipt.staleness)ms stale" : "")
+                + " as of \(text(point.receipt.stamp))" + staleness(point.receipt)
                 + (point.query == nil ? "" : ":" + text(point.query, range: point.range))
         case .reply(let handle, .refused(let refusal)):
             "refuse \(handle): \(text(refusal))"
         case .reply(let handle, let reply):
             "reply \(handle): \(text(reply))"
-        case .permitReads(let tablet, let until):
+        case .permitReads(let tablet, let until, let time):
             "permit reads" + of(tablet) + (until == .max ? "" : " until \(text(nanoseconds: until))")
+                + " as of \(text(time))"
         case .withdrawReadPermit(let tablet):
             "withdraw read permit" + of(tablet)
         case .truncateLog(let tablet, let epoch, let through):
@@ -39,6 +40,14 @@ extension Notation {
             "discard\(token > durable ? " after \(token)" : "") \(text(config))"
         case .report(let text):
             "report \(text)"
+        }
+    }
+
+    static func staleness(_ receipt: Receipt) -> String {
+        switch receipt.staleness {
+        case 0: ""
+        case .max: ", of unknown age"
+        default: ", \(receipt.staleness)ms stale"
         }
     }
 

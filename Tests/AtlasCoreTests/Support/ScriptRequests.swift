@@ -185,7 +185,7 @@ extension Notation {
         case .read(let result, let receipt):
             "\(text(result)) of slot \(receipt.slot.rawValue), \(receipt.path) by"
                 + receipt.regions.map { " \($0.rawValue)" }.joined()
-                + (receipt.staleness > 0 ? ", \(receipt.staleness)ms stale" : "")
+                + staleness(receipt)
         case .sealed(let configs): "sealed:" + configs.map { " " + text($0) }.joined()
         case .moved(let node): "moved to \(node.rawValue)"
         case .refused(let refusal): "refused: \(text(refusal))"

@@ -18,9 +18,12 @@ extension Scenario {
         _ value: String,
         at node: Int,
         id: RequestID = .none,
-        level: WriteLevel = .local
+        level: WriteLevel = .local,
+        ttl: UInt64 = 0,
+        condition: Condition? = nil
     ) throws -> Call {
-        let operation = Operation(.put(value: Array(value.utf8), ttl: 0), key: SimulatedClient.key(key))
+        var operation = Operation(.put(value: Array(value.utf8), ttl: ttl), key: SimulatedClient.key(key))
+        operation.condition = condition
         let command = Command(requestID: id, operations: [operation])
         return try submit(.write(WriteRequest(command: command, level: level)), at: node)
     }
