@@ -34,6 +34,7 @@ package struct Simulation: Sendable {
             try world.checkHistory()
         } catch {
             failure = error
+            failure?.time = world.now
         }
         return Outcome(
             failure: failure,
@@ -49,6 +50,7 @@ extension World {
     func runPhases() throws(SimulationFailure) {
         try run(until: options.duration)
         if options.hasLastingCuts { try endureCuts() }
+        if options.losesOwnersRegion { try loseOwnersRegion() }
         try heal()
         let end = now + options.livenessBound
         try run(until: end) { operationsLeft == 0 && !hasOpenRequests }

@@ -293,7 +293,7 @@ extension TabletReplica {
                 context.refuse(read.handle, context.liveness.lateness)
                 return true
             }
-            if ownership == nil, candidacy == nil, pendingHandoff == nil,
+            if ownership == nil, candidacy?.isProbing ?? true, pendingHandoff == nil,
                 read.patience <= now || read.request.consistency == .consistent
             {
                 var request = read.request

@@ -36,8 +36,19 @@ struct RequestTable: Sendable {
         var attempt: UInt32
     }
 
+    /// Where a request has gone that another node passed on, and that this one is a relay for.
+    struct Relay: Sendable {
+        var owner: NodeID
+        /// The client has given up by then.
+        var deadline: UInt64
+        /// What is answered when the owner falls silent.
+        var loss: Refusal
+    }
+
     var origins: [RequestHandle: Origin] = [:]
     var remotes: [RequestHandle: Remote] = [:]
+    /// By the handles of `remotes`.
+    var relays: [RequestHandle: Relay] = [:]
     /// Requests that have been answered while a replica here had them: nobody waits for what that says.
     var answered: Set<RequestHandle> = []
     /// Answers that have to be looked at before they go out.

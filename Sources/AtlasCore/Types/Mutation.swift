@@ -35,6 +35,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case idleWhileBusy = "idle-while-busy"
     case chosenSealForgotten = "chosen-seal-forgotten"
     case strandedOwnerStays = "stranded-owner-stays"
+    case globalTooEarly = "global-too-early"
+    case nothingRelayed = "nothing-relayed"
 }
 
 #if ATLAS_MUTATIONS
