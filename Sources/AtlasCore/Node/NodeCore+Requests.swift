@@ -108,8 +108,7 @@ extension NodeCore {
     /// Whether a request does well to wait for this node. In an ended epoch of which it is the last to hear, it never owns
     /// anything again.
     private func isAboutToOwn(_ index: Int, _ request: Request) -> Bool {
-        let isCandidate = tablets[index].candidacy.map { !$0.isProbing } ?? false
-        return (isCandidate || tablets[index].pendingHandoff != nil) && !hasGoneOn(request, from: index)
+        tablets[index].isAboutToOwn && !hasGoneOn(request, from: index)
     }
 
     /// A replica has given a request back.
