@@ -40,6 +40,15 @@ struct Judge {
         func isAcceptQuorum(_ votes: VoteSet) -> Bool {
             regions.count { votes.count(in: $0.voters) >= $0.needed } >= config.regionFailures + 1
         }
+
+        func isGlobalMajority(_ votes: VoteSet) -> Bool {
+            regions.count { votes.count(in: $0.voters) > $0.voters.count / 2 } > regions.count / 2
+        }
+
+        /// Whether the loss of an owner's region leaves others that cannot take over.
+        var waitsForLostRegions: Bool {
+            config.regionFailures == 0 && regions.count > 1
+        }
     }
 
     /// What one node has on its disk, or has told others.
@@ -58,6 +67,7 @@ struct Judge {
     private var owners = OwnerLedger()
     private var closed = ClosedLedger()
     private var ages = AgeLedger()
+    private var knowledge: KnowledgeLedger
     private(set) var leaseReads = 0
     private(set) var permittedReads = 0
     private(set) var commits = 0
@@ -65,6 +75,7 @@ struct Judge {
     init(nodeCount: Int) {
         memories = Array(repeating: Memory(), count: nodeCount)
         clocks = Array(repeating: .zero, count: nodeCount)
+        knowledge = KnowledgeLedger(nodeCount: nodeCount)
     }
 
     mutating func register(_ body: ConfigBody) {
@@ -137,6 +148,7 @@ struct Judge {
                 continue
             }
             try checkProgress(number, from: before, to: after)
+            if after.commitPoint > before.commitPoint { knowledge.note(number, after.key, through: after.commitPoint) }
             if after.closed > before.closed {
                 try closed.noteClaim(after.key, through: after.closed, at: after.applied)
             }
@@ -362,6 +374,34 @@ struct Judge {
 
     mutating func noteInstalled(_ state: TabletState, at number: Int) throws(SimulationFailure) {
         try checkHash(state, at: number)
+        knowledge.note(number, TabletKey(tablet: state.tablet, epoch: state.epoch), through: state.appliedSlot)
+    }
+
+    /// A write at level `global` has been answered: what a majority of regions holds outlives the loss of the owner's.
+    /// Where no other region can take over, they have to know besides that it was chosen.
+    func checkGlobal(_ receipt: Receipt) throws(SimulationFailure) {
+        guard let epoch = epochs[receipt.tablet], let chosen = epoch.chosen[receipt.slot] else {
+            throw SimulationFailure("global", "a global write is answered that was not chosen")
+        }
+        var holders = VoteSet()
+        for (index, voter) in epoch.config.voters.enumerated() {
+            let number = voter.node.simulatedNumber
+            let knows =
+                knowledge.reaches(number, receipt.tablet, receipt.slot)
+                || epochs.values.contains { later in
+                    later.config.epoch > receipt.tablet.epoch && later.config.range.overlaps(receipt.range)
+                        && knowledge.reaches(number, later.config.key, .zero)
+                }
+            let accepted = epoch.accepted[receipt.slot]?.contains {
+                $0.digest == chosen.digest && $0.votes.contains(index)
+            }
+            if knows || !epoch.waitsForLostRegions && accepted ?? false { holders.insert(index) }
+        }
+        try require(
+            epoch.isGlobalMajority(holders),
+            "global",
+            "a global write in slot \(receipt.slot.rawValue) of tablet \(receipt.tablet.tablet.rawValue) could be lost with a region"
+        )
     }
 
     /// Invariant 6: equal prefixes lead to equal states.

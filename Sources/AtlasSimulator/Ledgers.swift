@@ -138,3 +138,20 @@ extension ReadPoint {
         }
     }
 }
+
+/// How far nodes have ever known what was chosen.
+struct KnowledgeLedger {
+    private var known: [[TabletKey: Slot]]
+
+    init(nodeCount: Int) {
+        known = Array(repeating: [:], count: nodeCount)
+    }
+
+    mutating func note(_ node: Int, _ key: TabletKey, through slot: Slot) {
+        known[node][key] = max(known[node][key] ?? .zero, slot)
+    }
+
+    func reaches(_ node: Int, _ key: TabletKey, _ slot: Slot) -> Bool {
+        known[node][key].map { $0 >= slot } ?? false
+    }
+}

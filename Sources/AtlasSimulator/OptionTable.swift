@@ -98,6 +98,7 @@ extension OptionField {
         .init("", "local-threshold", .int(\.localThresholdPermille)),
         .init("", "liveness-bound", .time(\.livenessBound)),
         .init("", "lasting-cuts", .flag(\.hasLastingCuts)),
+        .init("", "lost-region", .flag(\.losesOwnersRegion)),
         .init("", "lost", .int(\.lostPermille)),
         .init("", "events-max", .int(\.eventsMax)),
         .init("", "one-timer", .flag(\.hasOneTimer)),

@@ -11,6 +11,8 @@ struct SimulatedClient {
     var attempts: UInt64 = 0
     /// The highest version seen, for reads that must not go back.
     var seen = Timestamp.zero
+    /// Of the latest write that was answered.
+    var receipt: Receipt?
 
     struct Attempt {
         var number: UInt64
@@ -193,6 +195,12 @@ extension World {
                 if case .write(let write) = attempt.request { judge.noteAcknowledged(write, version, now: now) }
             }
             recorder.end(attempt.operation, written: result, receipt: receipt)
+            clients[number].receipt = receipt
+            if case .write(let write) = attempt.request,
+                write.level == .global || !options.settings.fastPathEnabled
+            {
+                try judge.checkGlobal(receipt)
+            }
             if case .expired = result { return try retryOrGoOn(number, attempt) }
         case .read(.got(let result), let receipt):
             recorder.end(attempt.operation, read: result, receipt: receipt)

@@ -34,6 +34,7 @@ package struct Simulation: Sendable {
             try world.checkHistory()
         } catch {
             failure = error
+            failure?.time = world.now
         }
         return Outcome(
             failure: failure,
@@ -49,6 +50,7 @@ extension World {
     func runPhases() throws(SimulationFailure) {
         try run(until: options.duration)
         if options.hasLastingCuts { try endureCuts() }
+        if options.losesOwnersRegion { try loseOwnersRegion() }
         try heal()
         let end = now + options.livenessBound
         try run(until: end) { operationsLeft == 0 && !hasOpenRequests }
@@ -69,11 +71,28 @@ extension World {
         note("all clocks are right")
         for node in nodes.indices { nodes[node].clock.wallOffset = 0 }
         let alive = nodes.indices.filter { nodes[$0].isUp }
-        for key in 0..<options.workload.keys {
-            try write(key, among: alive, or: "clock", isNamed: true) { operation in
-                if case .applied = operation.outcome { true } else { false }
-            }
+        for key in 0..<options.workload.keys { try writeNamed(key, among: alive) }
+    }
+
+    /// A client writes a key, each time with an id made now, until it is told that it is written.
+    private func writeNamed(_ key: Int, among alive: [Int]) throws(SimulationFailure) {
+        let end = now + options.livenessBound
+        let key = SimulatedClient.key(key)
+        while now < end {
+            statistics.values += 1
+            let value = Array("1.\(statistics.values)".utf8)
+            let present = SimulatedClock.epochMilliseconds + now / SimulationOptions.millisecond
+            let id = RequestID(milliseconds: present, random: (clientRandom.next(), clientRandom.next()))
+            let command = Command(requestID: id, operations: [Operation(.put(value: value, ttl: 0), key: key)])
+            let node = clientRandom.pick(alive)
+            try ask(.write(WriteRequest(command: command, level: .local)), client: 0, at: node)
+            try run(until: end) { clients[0].attempt == nil }
+            let answered = recorder.history.operations.last { $0.process == 0 }
+            if clients[0].attempt == nil, case .applied = answered?.outcome { return }
+            try run(until: min(end, now + 100 * SimulationOptions.millisecond))
         }
+        note(describeNodes())
+        throw SimulationFailure("clock", "\(key) is not written by any of \(alive.map(name))")
     }
 
     /// After the faults every key is read once more, so that a lost write shows.

@@ -21,6 +21,8 @@ package struct SimulationOptions: Sendable {
     package var livenessBound: UInt64 = 60 * second
     /// Whether some links fail for good after the faults, until everything heals.
     package var hasLastingCuts = false
+    /// Whether the owner's region is lost after the faults, right after the answer to a global write.
+    package var losesOwnersRegion = false
     /// Thousandths of the nodes that stay dead when faults end, as far as every tablet keeps its quorums.
     package var lostPermille = 300
     /// A node has one timer, set to the earliest wake that was asked for, as the server has. Without it each wake comes
@@ -145,6 +147,7 @@ extension SimulationOptions {
         options.settings.stateCheckInterval = random.pick([0, 0, 500]) * millisecond
         // Without the fast path a write waits for more than the quorums that the law is about.
         options.hasLastingCuts = random.chance(400) && options.settings.fastPathEnabled
+        options.losesOwnersRegion = shape.count > 1 && random.chance(400)
         return options
     }
 

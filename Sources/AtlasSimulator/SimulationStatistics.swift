@@ -11,6 +11,7 @@ package struct SimulationStatistics: Sendable {
     package internal(set) var snapshots = 0
     /// Runs with a phase in which some links failed for good.
     package internal(set) var lastingCuts = 0
+    package internal(set) var lostRegions = 0
     package internal(set) var checked = 0
     package internal(set) var commits = 0
     package internal(set) var leaseReads = 0
@@ -45,6 +46,7 @@ package struct SimulationStatistics: Sendable {
         retries += other.retries
         snapshots += other.snapshots
         lastingCuts += other.lastingCuts
+        lostRegions += other.lostRegions
         checked += other.checked
         commits += other.commits
         leaseReads += other.leaseReads

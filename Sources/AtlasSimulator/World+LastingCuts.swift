@@ -3,8 +3,8 @@ internal import AtlasCore
 
 /// The phase between faults and repair: some links fail for good, in one direction or both, and all else is well.
 ///
-/// Its law: where some nodes hear each other and hold a Q1 and a Q2 of every tablet, a client that knows these nodes
-/// gets each write done within `livenessBound`, however the links to and from the others do.
+/// Its law: where some nodes hear each other and hold a Q1 and a Q2 of every tablet, a client that knows one of these
+/// nodes gets each write done there within `livenessBound`, however the links to and from the others do.
 extension World {
     /// How the links between the connected nodes and one of the others fail.
     private enum Pattern: CaseIterable {
@@ -29,10 +29,8 @@ extension World {
         for node in others.sorted() { cutOff(node, from: connected) }
         statistics.lastingCuts += 1
         try run(until: now + options.workload.timeout) { clients[0].attempt == nil }
-        for key in 0..<options.workload.keys {
-            // The law is about links: a verdict on the id, of a tablet whose stamps are ahead, is an answer too.
-            try write(key, among: connected, or: "cuts") { $0.place != nil }
-        }
+        for node in connected { try demandWrite(clientRandom.below(options.workload.keys), at: node) }
+        for key in 0..<options.workload.keys { try demandWrite(key, at: clientRandom.pick(connected)) }
         operationsLeft = left
         for client in clients.indices { schedule(.client(client), after: 1) }
     }
@@ -69,38 +67,29 @@ extension World {
         }
     }
 
-    /// A client writes a key, and goes to the next node after each refusal and each silence.
-    /// - Parameters:
-    ///   - kind: of the failure, where it does not get done within `livenessBound`.
-    ///   - isDone: whether what the client was told is enough.
-    func write(
-        _ key: Int,
-        among connected: [Int],
-        or kind: String,
-        isNamed: Bool = false,
-        isDone: (History.Operation) -> Bool
-    ) throws(SimulationFailure) {
+    private func demandWrite(_ key: Int, at node: Int) throws(SimulationFailure) {
+        // The law is about links: a verdict on the id, of a tablet whose stamps are ahead, is an answer too.
+        if try insist(on: .local, key, at: node) != nil { return }
+        note(describeNodes())
+        throw SimulationFailure("cuts", "\(SimulatedClient.key(key)) is not written by \(name(node))")
+    }
+
+    /// A client writes a key at one node, and asks again after each refusal and each silence, for `livenessBound`.
+    /// - Returns: what the answer says; `nil` if there was none.
+    func insist(on level: WriteLevel, _ key: Int, at node: Int) throws(SimulationFailure) -> Receipt? {
         let end = now + options.livenessBound
         let key = SimulatedClient.key(key)
-        var turn = clientRandom.below(connected.count)
-        while true {
-            try run(until: end) { clients[0].attempt == nil }
-            guard clients[0].attempt == nil, now < end else {
-                note(describeNodes())
-                throw SimulationFailure(kind, "\(key) is not written by any of \(connected.map(name))")
-            }
+        try run(until: end) { clients[0].attempt == nil }
+        clients[0].receipt = nil
+        while now < end {
             statistics.values += 1
             let value = Array("1.\(statistics.values)".utf8)
-            let present = SimulatedClock.epochMilliseconds + now / SimulationOptions.millisecond
-            let random = (clientRandom.next(), clientRandom.next())
-            // Without an id of its own a write is not tried again by the client, which goes to the next node instead.
-            let id = isNamed ? RequestID(milliseconds: present, random: random) : .none
-            let command = Command(requestID: id, operations: [Operation(.put(value: value, ttl: 0), key: key)])
-            try ask(.write(WriteRequest(command: command, level: .local)), client: 0, at: connected[turn])
+            let command = Command(requestID: .none, operations: [Operation(.put(value: value, ttl: 0), key: key)])
+            try ask(.write(WriteRequest(command: command, level: level)), client: 0, at: node)
             try run(until: end) { clients[0].attempt == nil }
-            if let answered = recorder.history.operations.last(where: { $0.process == 0 }), isDone(answered) { return }
-            turn = (turn + 1) % connected.count
+            if clients[0].attempt != nil || clients[0].receipt != nil { break }
             try run(until: min(end, now + 100 * SimulationOptions.millisecond))
         }
+        return clients[0].receipt
     }
 }

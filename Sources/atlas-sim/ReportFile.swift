@@ -39,6 +39,7 @@ struct ReportFile: Encodable {
             "commits": numbers.commits, "lease_reads": numbers.leaseReads, "permitted_reads": numbers.permittedReads,
             "snapshots": numbers.snapshots,
             "lasting_cuts": numbers.lastingCuts,
+            "lost_regions": numbers.lostRegions,
             "checked_operations": numbers.checked,
         ]
         network = numbers.network

@@ -35,6 +35,7 @@ struct ReportTable {
             ("permitted reads", numbers.permittedReads),
             ("snapshots", numbers.snapshots),
             ("lasting cuts", numbers.lastingCuts),
+            ("lost regions", numbers.lostRegions),
             ("checked operations", numbers.checked),
         ] {
             text += row(name, Quantity.count(count))

@@ -35,6 +35,20 @@ struct PeerCodecTests {
         }
     }
 
+    /// A node of an earlier version takes the word that a request may be relayed for a part of the attempt's number.
+    @Test func theNumberOfAnAttemptComesBackFromAnEarlierVersion() throws {
+        let asItCame = ForwardedResponse(
+            session: 1,
+            id: 2,
+            attempt: 7 | 1 << 31,
+            reply: .refused(.deadlineExceeded),
+            configs: []
+        )
+        var expected = asItCame
+        expected.attempt = 7
+        #expect(try roundTrip(.response(asItCame)) == .response(expected))
+    }
+
     /// Counts are checked against the size of the smallest element: it must not be smaller than that.
     @Test func theSmallestElementsAreRead() throws {
         let tablet = TabletKey(tablet: TabletID(rawValue: 0), epoch: 0)

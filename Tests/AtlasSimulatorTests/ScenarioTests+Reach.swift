@@ -88,4 +88,41 @@ extension ScenarioTests {
         try scenario.write(0, "a", at: 2)
         try scenario.finish()
     }
+
+    /// One link is cut, and the owner is at its end: what the node at the other end is asked goes round it.
+    @Test func aNodeThatDoesNotReachTheOwnerAsksByWayOfAnother() throws {
+        let scenario = Scenario([5])
+        try scenario.settle(owner: 0)
+        try scenario.write(0, "a", at: 4)
+        scenario.cut(0, 4)
+        try scenario.run(milliseconds: 6_000)
+        #expect(scenario.owners() == [0])
+        for round in 0..<5 {
+            try scenario.write(0, "b\(round)", at: 4)
+            #expect(try scenario.read(0, at: 4) == "b\(round)")
+        }
+        #expect(scenario.owners() == [0])
+        try scenario.finish()
+    }
+
+    /// The relay is lost with the answer: the request is asked again by way of another one, and takes effect once.
+    @Test func aRelayIsLost() throws {
+        let scenario = Scenario([5])
+        try scenario.settle(owner: 0)
+        scenario.cut(0, 4)
+        try scenario.run(milliseconds: 6_000)
+        var relay: Int?
+        scenario.intercept { from, to, message in
+            guard case .response = message, from != 0, to == 4 else { return .pass }
+            relay = relay ?? from
+            return .drop
+        }
+        let call = try scenario.put(0, "a", at: 4)
+        try scenario.run(until: "an answer is lost") { relay != nil }
+        try scenario.crash(try #require(relay))
+        scenario.letPass()
+        #expect(try scenario.wasApplied(call))
+        #expect(try scenario.read(0, at: 4) == "a")
+        try scenario.finish()
+    }
 }

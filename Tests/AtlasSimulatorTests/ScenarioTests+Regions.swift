@@ -91,6 +91,39 @@ extension ScenarioTests {
         try scenario.finish()
     }
 
+    /// Survival goal `node`: a global write is answered when a copy in another region not only holds it, but shows it.
+    @Test func globalWriteIsShownWithoutTheRegionThatOwnedIt() throws {
+        let scenario = Scenario([1, 1, 1])
+        try scenario.settle(owner: 0)
+        try scenario.run(milliseconds: 1_000)
+        scenario.intercept { _, _, message in message.kind == "commit" ? .drop : .pass }
+        let call = try scenario.put(0, "a", at: 0, level: .global)
+        try scenario.run(milliseconds: 1_000)
+        #expect(scenario.isOpen(call), "the others hold it, and do not know that it is chosen")
+
+        scenario.letPass()
+        #expect(try scenario.wasApplied(call))
+        try scenario.crash(0)
+        try scenario.run(milliseconds: 1_000)
+        let shown = try [1, 2].filter { try scenario.read(0, at: $0, .local) == "a" }
+        #expect(!shown.isEmpty)
+        try scenario.finish()
+    }
+
+    /// Survival goal `region`: the next owner shows a global write, though none of its copies was known to be chosen.
+    @Test func globalWriteIsServedByTheNextOwner() throws {
+        let scenario = Scenario([1, 1, 1]) { $0.regionFailures = 1 }
+        try scenario.settle(owner: 0)
+        try scenario.run(milliseconds: 1_000)
+        scenario.intercept { _, _, message in message.kind == "commit" ? .drop : .pass }
+        try scenario.write(0, "a", at: 0, level: .global)
+        try scenario.crash(0)
+        scenario.letPass()
+        try scenario.run(until: "another region owns the tablet", within: 15_000) { scenario.owner() != nil }
+        for node in [1, 2] { #expect(try scenario.read(0, at: node) == "a") }
+        try scenario.finish()
+    }
+
     /// A region stays away for so long that the entries that it lacks are gone; it needs the state as a whole.
     @Test func regionReturnsAfterItsEntriesWereTruncated() throws {
         let scenario = Scenario([1, 1, 1]) {

@@ -76,6 +76,47 @@ struct ClusterSectionTests {
         )
     }
 
+    /// A tablet of three voters in one region, as a node sees it that does not reach some of them.
+    private func seen(without missed: String...) -> Atlas_TabletInfo {
+        var tablet = tablet(1, owner: "n11")
+        tablet.voters = ["n11", "n12", "n13"].map { name in
+            .with {
+                $0.nodeID = name
+                $0.regionID = 1
+                $0.isReachable = !missed.contains(name)
+            }
+        }
+        return tablet
+    }
+
+    private func section(seenBy reports: [String: ClusterSurvey.Report]) -> ClusterSection {
+        ClusterSection(cluster(), reports["n11"]!.tablets, ClusterSurvey(reports: reports))
+    }
+
+    @Test("Two nodes that do not reach each other, seen by a third that reaches both")
+    func brokenLink() {
+        let whole = section(seenBy: ["n11": report([seen()]), "n12": report([seen()]), "n13": report([seen()])])
+        #expect(whole.survival?.text == "any 1 node")
+        #expect(whole.brokenLinks.isEmpty)
+
+        // One direction is enough: each node says what it does not reach.
+        let broken = section(
+            seenBy: ["n11": report([seen()]), "n12": report([seen(without: "n13")]), "n13": report([seen()])]
+        )
+        #expect(broken.survival?.text == "no failure")
+        #expect(broken.brokenLinks == [BrokenLinks.Link("n12", "n13")])
+        #expect(broken.texts.contains("DO NOT REACH EACH OTHER: n12 and n13.\n"))
+    }
+
+    @Test("A node that is known to have failed has no links to speak of")
+    func linksOfAFailedNode() {
+        let section = section(
+            seenBy: ["n11": report([seen(without: "n13")]), "n12": report([seen(without: "n13")])]
+        )
+        #expect(section.survival?.text == "no failure")
+        #expect(section.brokenLinks.isEmpty)
+    }
+
     @Test("The worst tablet counts, and of a region the worst node that is alive")
     func lags() {
         let first = lease(5, follower("n12", 0), follower("n21", 40, 80), follower("n22", 900, 7_000))

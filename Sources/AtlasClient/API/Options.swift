@@ -27,7 +27,9 @@ public enum Consistency: Hashable, Sendable, CaseIterable {
 public enum WriteLevel: Hashable, Sendable, CaseIterable {
     /// Durable on a quorum in the owner's region (and where else the tablet requires it).
     case local
-    /// Besides, durable on a majority of the nodes in a majority of the regions.
+    /// Besides, durable on a majority of the nodes in a majority of the regions: it outlives the loss of any one region. In a
+    /// cluster that survives such a loss, the next owner serves it, and weak reads may be behind until then; in another one,
+    /// ``Consistency/local`` and ``Consistency/nearest`` reads in the regions that are left show it.
     case global
 }
 

@@ -10,7 +10,7 @@ extension ForwardedResponse {
     init(from reader: inout ByteReader) throws(CodecError) {
         session = try reader.readFixed()
         id = try reader.readUInt64()
-        attempt = try reader.readUInt32()
+        attempt = try reader.readUInt32() & ~ForwardedRequest.relayFlag
         reply = try Reply(from: &reader)
         configs = try reader.readAll()
     }

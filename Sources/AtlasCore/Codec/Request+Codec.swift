@@ -1,9 +1,13 @@
 extension ForwardedRequest {
+    /// Beside the number of the attempt, which stays far below it. A node that does not know the flag takes it for a part
+    /// of the number, relays nothing, and gives the number back as it came.
+    static let relayFlag: UInt32 = 1 << 31
+
     func encode(into writer: inout ByteWriter) {
         writer.write(fixed: session)
         writer.write(sequence)
         writer.write(id)
-        writer.write(UInt64(attempt))
+        writer.write(UInt64(mayBeRelayed ? attempt | Self.relayFlag : attempt))
         writer.write(originRegion)
         writer.write(remaining)
         request.encode(into: &writer)
@@ -13,7 +17,9 @@ extension ForwardedRequest {
         session = try reader.readFixed()
         sequence = try reader.readUInt64()
         id = try reader.readUInt64()
-        attempt = try reader.readUInt32()
+        let flagged = try reader.readUInt32()
+        attempt = flagged & ~Self.relayFlag
+        mayBeRelayed = flagged & Self.relayFlag != 0
         originRegion = try reader.readRegion()
         remaining = try reader.readUInt64()
         request = try Request(from: &reader)

@@ -115,19 +115,24 @@ extension TabletReplica {
         answerGlobalWrites(context: &context)
     }
 
-    /// A global write is answered once a majority of voters in a majority of regions holds it.
+    /// A global write is answered once a majority of voters in a majority of regions holds it, so that the loss of the
+    /// owner's region does not take it along. Where other regions take over, the next owner finds it there. Where none
+    /// can, these voters have to know besides that it is chosen: otherwise no copy that is left would show it.
     mutating func answerGlobalWrites(context: inout StepContext) {
         guard !globalWrites.isEmpty else { return }
         guard let ownership else { return giveUpGlobalWrites(context: &context) }
         let voters = config.voters
+        let mustKnow = quorums.waitsForLostRegions
         globalWrites.removeAll { write in
             var votes = VoteSet()
             var regions: [RegionID] = []
-            for (voter, follower) in ownership.followers.enumerated() where follower.matched >= write.slot {
+            for (voter, follower) in ownership.followers.enumerated() {
+                let known = voter == selfIndex ? commitPoint : follower.commitPoint
+                guard mustKnow ? known >= write.slot : follower.matched >= write.slot else { continue }
                 votes.insert(voter)
                 if !regions.contains(voters[voter].region) { regions.append(voters[voter].region) }
             }
-            guard quorums.isGlobalMajority(votes) else {
+            guard quorums.isGlobalMajority(votes) || mutated(.globalTooEarly) else {
                 context.mark(.globalWaited)
                 return false
             }

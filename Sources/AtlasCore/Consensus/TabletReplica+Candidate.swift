@@ -25,6 +25,8 @@ extension TabletReplica {
         var promisers = VoteSet()
         /// By voter: the ballot whose lease stands in the way there.
         var held: [Ballot?]
+        /// An owner whose lease was prolonged while phase 1 waited for it: a voter that has to promise still hears it.
+        var livingOwner: NodeID?
 
         init(ballot: Ballot, isProbing: Bool, voters: Int, commitPoint: Slot) {
             self.ballot = ballot
@@ -261,6 +263,11 @@ extension TabletReplica {
         }
         let isNew = candidacy!.held[voter] != held
         candidacy!.held[voter] = held
+        if !isNew, !candidacy!.isProbing, candidacy!.livingOwner == nil, held.owner != node {
+            // Requests would wait here for as long as that goes on.
+            candidacy!.livingOwner = held.owner
+            rerouteWaiting(context: &context)
+        }
         if isNew, !candidacy!.isProbing, hasReleased(held) { return ask(voter, context: &context) }
         let wait = min(remaining, 2 * context.settings.supportDuration + context.settings.heartbeatInterval)
         candidacy!.patience[voter] = context.now.monotonic + wait + context.settings.retransmitMin / 4

@@ -194,7 +194,9 @@ extension TabletReplica {
     /// The next accept carries what is chosen; where none is about to follow, it is said by itself.
     mutating func tellCommit(context: inout StepContext) {
         guard let ownership, queue.isEmpty || !ownership.isOpen else { return }
-        let commit = makeCommit(ownership, wantsAnswer: false, context: context)
+        // All are asked alike: what goes to several nodes of a region alike goes there once.
+        let wantsAnswer = !globalWrites.isEmpty && quorums.waitsForLostRegions
+        let commit = makeCommit(ownership, wantsAnswer: wantsAnswer, context: context)
         for voter in config.voters.indices
         where voter != selfIndex && ownership.followers[voter].matched >= ownership.confirmationSlot {
             guard context.liveness.isReachable(config.voters[voter]) else { continue }

@@ -289,12 +289,13 @@ extension TabletReplica {
         serveWaitingReads(context: &context)
         var unconfirmed: UInt64 = 0
         let confirmed = confirmedRound()
+        let waitsInVain = ownership == nil && !isAboutToOwn
         waitingReads.removeAll { read in
             if read.request.deadline <= now {
                 context.refuse(read.handle, context.liveness.lateness)
                 return true
             }
-            if ownership == nil, candidacy == nil, pendingHandoff == nil,
+            if waitsInVain,
                 read.patience <= now || read.request.consistency == .consistent
             {
                 var request = read.request

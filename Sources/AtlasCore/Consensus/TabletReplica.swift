@@ -166,9 +166,17 @@ package struct TabletReplica: Sendable {
         body.config.key
     }
 
-    /// The node that the highest ballot belongs to; `nil` before there was any.
+    /// The node that the highest ballot belongs to, unless it is this one's that another owner stands in the way of; `nil`
+    /// before there was any.
     package var presumedOwner: NodeID? {
-        highestSeen == .zero ? nil : highestSeen.owner
+        if let living = candidacy?.livingOwner { return living }
+        return highestSeen == .zero ? nil : highestSeen.owner
+    }
+
+    /// Whether this node may soon be the owner: it has asked for promises, or been handed the tablet. While another owner
+    /// lives, phase 1 does not end.
+    var isAboutToOwn: Bool {
+        candidacy.map { !$0.isProbing && $0.livingOwner == nil } ?? false || pendingHandoff != nil
     }
 
     package var region: RegionID {

@@ -22,13 +22,14 @@ extension NodeCore {
         if let refusal = obstacle(to: origin.request) {
             return judge(.refused(refusal), of: origin, handle, attempt: origin.attempt)
         }
+        if origin.attempt == 0 { origin.turn = context.nextRequest }
         origin.attempt += 1
         prepareAttempt(&origin)
         // In the end patient enough for whatever an attempt may become of: the answer to an attempt that another has
         // followed may settle nothing.
         let patience = max(context.settings.attemptLife, pollMax)
         origin.backoff = min(max(origin.backoff * 2, context.settings.retransmitMin / 4), patience)
-        let target = target(for: origin)
+        let (target, isRelay) = target(for: origin)
         if let target {
             origin.due = now + max(2 * context.liveness.retransmitTimeout(target), origin.backoff)
         } else {
@@ -53,7 +54,7 @@ extension NodeCore {
             }
             return
         }
-        send(origin, handle, to: target!)
+        send(origin, handle, to: target!, isRelay: isRelay)
     }
 
     /// A scan over several tablets needs one version for all of them, also where there was one tablet when it came.
@@ -67,7 +68,13 @@ extension NodeCore {
         }
     }
 
-    private mutating func send(_ origin: RequestTable.Origin, _ handle: RequestHandle, to target: NodeID) {
+    /// - Parameter isRelay: the receiver may pass the request on to the owner.
+    private mutating func send(
+        _ origin: RequestTable.Origin,
+        _ handle: RequestHandle,
+        to target: NodeID,
+        isRelay: Bool
+    ) {
         context.mark(.requestForwarded)
         if case .read = origin.request {
             context.mark(.readForwarded)
@@ -78,6 +85,11 @@ extension NodeCore {
         let deadline = origin.request.deadline
         var request = origin.request
         request.deadline = .max
+        // It is the owner's answer that a relay is asked for, and not that of a replica there.
+        if isRelay, case .read(var read) = request {
+            read.consistency = .consistent
+            request = .read(read)
+        }
         let forwarded = ForwardedRequest(
             session: context.liveness.session,
             sequence: context.nextRequest,
@@ -85,6 +97,7 @@ extension NodeCore {
             attempt: origin.attempt,
             originRegion: context.liveness.region,
             remaining: deadline == .max ? .max : deadline - now,
+            mayBeRelayed: isRelay,
             request: request
         )
         context.nextRequest += 1
@@ -107,25 +120,31 @@ extension NodeCore {
         origin.request = .write(write)
     }
 
-    /// Whom to ask; `nil` if nobody is known, or this node itself.
-    private func target(for origin: RequestTable.Origin) -> NodeID? {
-        if let hint = origin.hint, hint != node, !context.liveness.isSuspected(hint) { return hint }
-        let index = place(of: origin.request)
+    /// Whom to ask, `nil` if no node is known or this one itself; and whether that is a relay, which reaches an owner that
+    /// this node does not reach.
+    private func target(for origin: RequestTable.Origin) -> (node: NodeID?, isRelay: Bool) {
+        if let hint = origin.hint, isReachedOther(hint) { return (hint, false) }
+        let index = presentPlace(of: origin.request)
         let config = index.map { tablets[$0].config } ?? configElsewhere(for: origin.request)
-        // Where this node has not heard of the tablet, somebody else may have.
-        guard let config else { return inTurn(everybody, origin) }
-        if case .read(let read) = origin.request, read.consistency != .consistent,
+        // Where this node has not heard of the tablet, another may have.
+        guard let config else { return (inTurn(everybody, origin), false) }
+        if case .read(let read) = origin.request, read.consistency != .consistent, origin.hint == nil,
             let replica = replica(for: read.consistency, of: config)
         {
-            return replica
+            return (replica, false)
         }
-        let owner = index.map { tablets[$0].presumedOwner } ?? directory.owner(of: config.key)
-        if let owner, owner != node, !context.liveness.isSuspected(owner) { return owner }
-        if index != nil { return nil }
+        let owner = origin.hint.flatMap { $0 == node ? nil : $0 } ?? presumedOwner(for: origin.request)
+        if let owner, isReachedOther(owner) { return (owner, false) }
+        let isOutOfReach = owner.map { $0 != node } ?? false
+        if index != nil, !isOutOfReach { return (nil, false) }
         // Some voter will know more, though this node itself be one of them. Where none does, what was heard of the tablet
         // is long over.
         let voters = config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node)
-        return inTurn(Int(origin.attempt) <= voters.count ? voters : everybody, origin)
+        return (inTurn(Int(origin.attempt) <= voters.count ? voters : everybody, origin), isOutOfReach)
+    }
+
+    private func isReachedOther(_ other: NodeID) -> Bool {
+        other != node && !context.liveness.isSuspected(other)
     }
 
     private var everybody: [NodeID] {
@@ -133,14 +152,14 @@ extension NodeCore {
     }
 
     /// What this node has heard of the tablet that has to answer next.
-    private func configElsewhere(for request: Request) -> TabletConfig? {
+    func configElsewhere(for request: Request) -> TabletConfig? {
         rangeOfReverseScan(request).map { directory.config(before: $0.end) }
             ?? directory.config(holding: start(of: request))
     }
 
     /// Another one with each attempt.
     private func inTurn(_ nodes: [NodeID], _ origin: RequestTable.Origin) -> NodeID? {
-        nodes.isEmpty ? nil : nodes[Int(origin.attempt) % nodes.count]
+        nodes.isEmpty ? nil : nodes[Int((origin.turn + UInt64(origin.attempt)) % UInt64(nodes.count))]
     }
 
     /// The closest replica that a weak read may go to.
@@ -169,6 +188,7 @@ extension NodeCore {
     }
 
     mutating func tickRequests() {
+        tickRelays()
         guard !context.requests.origins.isEmpty else { return }
         let now = context.now.monotonic
         var due: [RequestHandle] = []
@@ -187,6 +207,7 @@ extension NodeCore {
             context.requests.origins[handle]!.due = context.now.monotonic
             context.wake(by: context.now.monotonic)
         }
+        giveUpRelays(to: node)
     }
 
     // MARK: - Answers
@@ -216,6 +237,7 @@ extension NodeCore {
 
     mutating func receive(_ response: ForwardedResponse, from sender: NodeID) {
         for config in response.configs { learn(config) }
+        if returnRelayed(response, from: sender) { return }
         guard response.session == context.liveness.session, let origin = context.requests.origins[response.id] else {
             return context.mark(.responseLate)
         }
@@ -278,14 +300,14 @@ extension NodeCore {
             if origin.openExpiry == .zero { origin.mayHaveEffect = false }
         }
         if case .refused(.notOwner(let presumed?)) = reply, presumed != origin.sentTo {
-            // Somebody knows better: that is no reason to become more patient.
             origin.hint = presumed
-            origin.backoff = 0
+            // Another node knows better: that is no reason to become more patient.
+            if !context.liveness.isSuspected(presumed) { origin.backoff = 0 }
         }
         origin.sentTo = nil
         // Two nodes that point at each other must not be asked in turns as fast as they answer.
         let pause = origin.attempt <= 2 ? 0 : UInt64(origin.attempt) * context.settings.retransmitMin / 16
-        origin.due = context.now.monotonic + min(origin.hint != nil ? pause : origin.backoff, pollMax)
+        origin.due = context.now.monotonic + min(origin.backoff == 0 ? pause : origin.backoff, pollMax)
         if case .written(let result, let receipt) = reply {
             origin.seenStamp = max(origin.seenStamp, receipt.stamp)
             if result == .expired {

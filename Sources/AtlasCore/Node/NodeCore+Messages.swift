@@ -102,6 +102,9 @@ extension NodeCore {
             if let index = retired.firstIndex(where: { $0.replica.key == refused.tablet }) {
                 retired[index].replica.noteGone(sender)
             }
+            if let index = index(of: refused.tablet), !tablets[index].isOwner {
+                tablets[index].rerouteWaiting(context: &context)
+            }
             for config in refused.configs where needsState(of: config) {
                 beginFetch(config.key, from: sender)
             }

@@ -84,9 +84,7 @@ extension NodeCore {
     /// Gives a request to a replica of this node, if that can serve it or will be able to.
     mutating func serveHere(_ handle: RequestHandle, _ request: Request, origin: RegionID) -> Bool {
         guard let index = place(of: request) else { return false }
-        let isOwner =
-            tablets[index].ownership != nil || tablets[index].candidacy.map { !$0.isProbing } ?? false
-            || tablets[index].pendingHandoff != nil
+        let isOwner = tablets[index].ownership != nil || isAboutToOwn(index, request)
         switch request {
         case .write(let write):
             guard isOwner else { return false }
@@ -105,6 +103,12 @@ extension NodeCore {
             administer(handle, admin, at: index)
         }
         return true
+    }
+
+    /// Whether a request does well to wait for this node. In an ended epoch of which it is the last to hear, it never owns
+    /// anything again.
+    private func isAboutToOwn(_ index: Int, _ request: Request) -> Bool {
+        tablets[index].isAboutToOwn && !hasGoneOn(request, from: index)
     }
 
     /// A replica has given a request back.
@@ -171,6 +175,7 @@ extension NodeCore {
             return context.refuse(handle, refusal)
         }
         if serveHere(handle, request, origin: forwarded.originRegion) { return }
+        if relay(forwarded, handle, deadline: request.deadline, from: sender) { return }
         // Whoever takes several tablets for one hears of those that are here.
         guard place(of: request) != nil, !spansTablets(request) else { return context.refuse(handle, .noSuchTablet) }
         context.refuse(handle, .notOwner(presumed: hint(for: request)))

@@ -222,6 +222,8 @@ package struct ForwardedRequest: Hashable, Sendable {
     package var originRegion: RegionID
     /// Nanoseconds that the client waits for the answer; `UInt64.max` is for ever.
     package var remaining: UInt64
+    /// The receiver may pass it on to the owner, which the sender does not reach; what it passes on goes no further.
+    package var mayBeRelayed: Bool
     package var request: Request
 
     package init(
@@ -231,6 +233,7 @@ package struct ForwardedRequest: Hashable, Sendable {
         attempt: UInt32,
         originRegion: RegionID,
         remaining: UInt64,
+        mayBeRelayed: Bool = false,
         request: Request
     ) {
         self.session = session
@@ -239,6 +242,7 @@ package struct ForwardedRequest: Hashable, Sendable {
         self.attempt = attempt
         self.originRegion = originRegion
         self.remaining = remaining
+        self.mayBeRelayed = mayBeRelayed
         self.request = request
     }
 }

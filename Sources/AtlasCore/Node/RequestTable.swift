@@ -5,6 +5,8 @@ struct RequestTable: Sendable {
     struct Origin: Sendable {
         var request: Request
         var attempt: UInt32 = 0
+        /// Where its turn among several nodes begins: a client that soon gives up and asks again reaches each of them in the end.
+        var turn: UInt64 = 0
         /// Who has the present attempt; `nil` while the request waits for its next one.
         var sentTo: NodeID?
         /// A replica here has it, and will answer or give it back, whatever becomes of the request meanwhile.
@@ -36,8 +38,19 @@ struct RequestTable: Sendable {
         var attempt: UInt32
     }
 
+    /// Where a request has gone that another node passed on, and that this one is a relay for.
+    struct Relay: Sendable {
+        var owner: NodeID
+        /// The client has given up by then.
+        var deadline: UInt64
+        /// What is answered when the owner falls silent.
+        var loss: Refusal
+    }
+
     var origins: [RequestHandle: Origin] = [:]
     var remotes: [RequestHandle: Remote] = [:]
+    /// By the handles of `remotes`.
+    var relays: [RequestHandle: Relay] = [:]
     /// Requests that have been answered while a replica here had them: nobody waits for what that says.
     var answered: Set<RequestHandle> = []
     /// Answers that have to be looked at before they go out.

@@ -33,7 +33,7 @@ package enum Request: Hashable, Sendable {
 package enum WriteLevel: UInt8, Sendable {
     /// Once it is chosen.
     case local = 0
-    /// Once it is also durable on a majority of voters in a majority of regions.
+    /// Once it outlives the loss of the owner's region besides (see `answerGlobalWrites`).
     case global = 1
 }
 

@@ -55,6 +55,12 @@ package struct QuorumSystem: Hashable, Sendable {
         regions.filter { votes.count(in: $0.voters) >= $0.accept }.map(\.id)
     }
 
+    /// Whether no other region can take over from an owner whose region is lost, though there are others: then the copies
+    /// there show what they know as chosen, and nothing else.
+    package var waitsForLostRegions: Bool {
+        regionFailures == 0 && regions.count > 1
+    }
+
     /// Whether `votes` hold a majority of voters in a majority of regions: what a `global` write waits for beyond being
     /// chosen.
     package func isGlobalMajority(_ votes: VoteSet) -> Bool {

@@ -38,6 +38,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case stalenessByStamps = "staleness-by-stamps"
     case strandedOwnerStays = "stranded-owner-stays"
     case stampsTellTheAge = "stamps-tell-the-age"
+    case globalTooEarly = "global-too-early"
+    case nothingRelayed = "nothing-relayed"
 }
 
 #if ATLAS_MUTATIONS

@@ -96,7 +96,10 @@ package nonisolated enum Atlas_WriteLevel: SwiftProtobuf.Enum, Swift.CaseIterabl
   /// Chosen: durable on a phase-2 quorum.
   case local // = 1
 
-  /// Chosen, and durable on a majority of voters in a majority of regions.
+  /// Chosen, and durable on a majority of voters in a majority of regions, so that it outlives the loss of any one region.
+  /// Where tablets survive that (`cluster.survive: region`), the next owner serves it as soon as there is one; weak reads may
+  /// be behind until then. Where they do not, the answer waits until these voters know that it is chosen: without the
+  /// owner's region, weak reads in the others show it.
   case global // = 2
   case UNRECOGNIZED(Int)
 

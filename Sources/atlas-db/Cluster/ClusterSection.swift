@@ -9,6 +9,7 @@ struct ClusterSection {
     let lags: FollowerLags
     /// `nil` while no tablet is known.
     let survival: Survival?
+    let brokenLinks: [BrokenLinks.Link]
 
     /// More tablets than this are only counted.
     private static let listedTabletsMax = 12
@@ -40,16 +41,23 @@ struct ClusterSection {
         self.tablets = tablets
         let alive = Set(cluster.nodes.filter { !$0.isSilent }.map(\.info.nodeID))
         lags = FollowerLags(tablets.filter(\.hasOwnership).map(\.ownership), alive: alive)
-        survival = tablets.isEmpty ? nil : Survival(tablets)
+        let broken = BrokenLinks(survey)
+        brokenLinks = Set(tablets.flatMap(broken.links)).sorted()
+        survival = tablets.isEmpty ? nil : Survival(tablets, connected: tablets.map(broken.connected))
     }
 
     /// Nodes, regions, tablets, moves; each empty where there is nothing to say.
     var texts: [String] {
-        [cluster.nodeTable(lags), cluster.regionTable(lags), tabletText, movesText, missingText]
+        [cluster.nodeTable(lags), cluster.regionTable(lags), tabletText, movesText, brokenText, missingText]
     }
 
     private var movesText: String {
         survey.moves.prefix(Self.listedMovesMax).map { "\($0.text())\n" }.joined()
+    }
+
+    private var brokenText: String {
+        let list = brokenLinks.map { "\($0.first) and \($0.second)" }.joined(separator: ", ")
+        return list.isEmpty ? "" : "DO NOT REACH EACH OTHER: \(list).\n"
     }
 
     /// What is said above may be less than there is.
@@ -94,6 +102,10 @@ struct ClusterSection {
             ),
             ("tablets", .array(tablets.map { TabletText().json($0) })),
             ("moves", .array(survey.moves.map(\.json))),
+            (
+                "broken_links",
+                .array(brokenLinks.map { .array([.string($0.first), .string($0.second)]) })
+            ),
             ("nodes_not_asked", .array(survey.missing(of: cluster.nodes).map(JSON.string))),
         ]
     }

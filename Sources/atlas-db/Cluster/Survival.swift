@@ -20,8 +20,9 @@ struct Survival: Equatable {
     var waiting: [Int32: Int] = [:]
 
     /// - Parameter tablets: at least one.
-    init(_ tablets: [Atlas_TabletInfo]) {
-        let shapes = Set(tablets.map(Shape.init))
+    /// - Parameter connected: the same, with those voters alone as reachable that reach each other.
+    init(_ tablets: [Atlas_TabletInfo], connected: [Atlas_TabletInfo]? = nil) {
+        let shapes = Set((connected ?? tablets).map(Shape.init))
         regions = Set(shapes.flatMap { $0.regions.map(\.id) }).sorted()
         for tablet in tablets where !Shape(tablet).isServed {
             let hasOwner = tablet.voters.contains { $0.nodeID == tablet.ownerNode && $0.isReachable }

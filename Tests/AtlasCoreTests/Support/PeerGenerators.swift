@@ -334,11 +334,16 @@ struct PeerGenerator {
             session: random.next(),
             sequence: random.number(),
             id: random.number(),
-            attempt: UInt32(truncatingIfNeeded: random.number()),
+            attempt: attempt(),
             originRegion: region(),
             remaining: bool() ? .max : random.number(),
+            mayBeRelayed: bool(),
             request: request
         )
+    }
+
+    private mutating func attempt() -> UInt32 {
+        UInt32(truncatingIfNeeded: random.number()) >> 1
     }
 
     private mutating func readRequest() -> ReadRequest {
@@ -404,7 +409,7 @@ struct PeerGenerator {
         return ForwardedResponse(
             session: random.next(),
             id: random.number(),
-            attempt: UInt32(truncatingIfNeeded: random.number()),
+            attempt: attempt(),
             reply: reply,
             configs: several(upTo: 1) { $0.tabletConfig() }
         )

@@ -206,7 +206,7 @@ extension Notation {
         case .request(let request):
             return "request \(request.id) attempt \(request.attempt) in \(request.originRegion.rawValue)"
                 + (request.remaining == .max ? "" : " for \(text(nanoseconds: request.remaining))")
-                + " \(text(request.request))"
+                + (request.mayBeRelayed ? " relay" : "") + " \(text(request.request))"
         case .response(let response):
             return "response \(response.id) attempt \(response.attempt) \(text(response.reply))"
                 + option("knowing", response.configs.map(text).joined(separator: "+"))

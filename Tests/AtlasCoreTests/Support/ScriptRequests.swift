@@ -12,6 +12,7 @@ extension Notation {
         let attempt = UInt32(try words.required("attempt", number))
         let region = try words.required("in", region)
         let remaining = try words.value("for", duration) ?? .max
+        let mayBeRelayed = words.flag("relay")
         let request: Request =
             switch try words.next() {
             case "write": .write(try write(&words))
@@ -25,6 +26,7 @@ extension Notation {
             attempt: attempt,
             originRegion: region,
             remaining: remaining,
+            mayBeRelayed: mayBeRelayed,
             request: request
         )
     }

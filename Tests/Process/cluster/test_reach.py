@@ -35,3 +35,19 @@ def test_an_owner_that_no_node_reaches_is_replaced(start_cluster: StartCluster) 
     cluster.network.heal()
     client = cluster.client(owner)
     until(lambda: works(lambda: client.stub.Put(put, timeout=2)), "the node does not come back", REPLACED_SECONDS)
+
+
+def test_a_node_that_does_not_reach_the_owner_asks_by_way_of_another(start_cluster: StartCluster) -> None:
+    cluster = start_cluster([3], SETTLED, distances={})
+    owner = cluster[cluster.owner(cluster.nodes[0])]
+    one, other = [node for node in cluster.nodes if node is not owner]
+    cluster.network.cut_links([(one.name, owner.name), (owner.name, one.name)])
+    client = cluster.client(one)
+    put = pb.PutRequest(key=b"key", value=b"value")
+    until(lambda: works(lambda: client.stub.Put(put, timeout=2)), "no write is done", REPLACED_SECONDS)
+
+    for number in range(20):
+        value = b"%d" % number
+        client.stub.Put(pb.PutRequest(key=b"key", value=value), timeout=5)
+        assert client.stub.Get(pb.GetRequest(key=b"key", consistent_read=True), timeout=5).value == value
+    assert cluster.owner(other) == owner.name

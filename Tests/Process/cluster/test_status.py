@@ -83,3 +83,19 @@ def test_moves_carry_their_reasons(start_cluster: StartCluster) -> None:
     taker.stop()
     moves = status(other)["moves"]
     assert moves[0]["from_node"] == taker.name and moves[0]["reason"] == "the old owner handed over"
+
+
+def test_two_nodes_that_do_not_reach_each_other_are_no_reserve(start_cluster: StartCluster) -> None:
+    """The node that is asked reaches both: without it the others are no quorum."""
+    settings = {"consensus.heartbeat_interval": "200ms", "consensus.election_timeout": "1s"}
+    cluster = start_cluster([3], settings, distances={})
+    owner, (one, other) = owner_and_others(cluster)
+    until(lambda: status(owner)["survives"]["text"] == "any 1 node", "the cluster does not settle")
+    cluster.network.cut_links([(one.name, other.name)])
+    broken = sorted([one.name, other.name])
+    until(lambda: status(owner)["broken_links"] == [broken], "the broken link is not seen")
+    assert status(owner)["survives"]["text"] == "no failure"
+    assert f"DO NOT REACH EACH OTHER: {broken[0]} and {broken[1]}." in run(owner, "status")
+
+    cluster.network.heal()
+    until(lambda: status(owner)["survives"]["text"] == "any 1 node", "the link is not seen to work again")
