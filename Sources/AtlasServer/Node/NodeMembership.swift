@@ -157,7 +157,7 @@ final class NodeMembership: Sendable {
                 members: members.map { NodeCore.Member(node: $0.id, region: $0.region) },
                 seed: UInt64.random(in: .min ... .max),
                 settings: ConsensusSettings(config),
-                limits: Limits(config.node.storage)
+                limits: Limits(config)
             )
         }
         guard let core else { preconditionFailure("a node begins once") }
