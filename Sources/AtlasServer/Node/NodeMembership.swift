@@ -83,6 +83,8 @@ final class NodeMembership: Sendable {
     /// Begins to work, or to form a cluster. Waits for the disk where the directory is new.
     func begin() throws {
         if peers?.members[config.node.name]?.isRemoved ?? false { throw NodeError(.removed, Self.removedText) }
+        // It would go on with what it had, and show that for ever.
+        peers?.whenNameIsTaken { [shard] in shard.submit(.fail(.removed($0))) }
         if wasMember {
             beginCore()
             if let formation { run { [self] in await gossip(formation) } }
@@ -173,6 +175,11 @@ final class NodeMembership: Sendable {
             return state.waiting
         }
         for then in waiting { then() }
+    }
+
+    /// What keeps the node from being a member, as far as it can say.
+    var waitsFor: String {
+        state.withLockedValue { $0.isMember } ? "" : formation?.waitsFor ?? ""
     }
 
     func whenMember(_ then: @escaping @Sendable () -> Void) {
