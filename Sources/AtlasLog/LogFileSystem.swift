@@ -34,6 +34,26 @@ package protocol LogFileSystem: Sendable {
     func freeBytes(in directory: String) throws(LogError) -> UInt64
 }
 
+extension LogFileSystem {
+    /// Writes all bytes or throws. Where the system lacks memory for a moment, the same bytes are written again: unlike after a sync,
+    /// nothing has been promised of them.
+    func writePatiently(_ bytes: UnsafeRawBufferPointer, to file: LogFile, at offset: Int) throws(LogError) {
+        for _ in 0..<writeAttempts {
+            do throws(LogError) {
+                return try write(bytes, to: file, at: offset)
+            } catch {
+                guard error.isShortage else { throw error }
+                usleep(writePauseMicroseconds)
+            }
+        }
+        try write(bytes, to: file, at: offset)
+    }
+
+    /// Two seconds of them.
+    private var writeAttempts: Int { 200 }
+    private var writePauseMicroseconds: UInt32 { 10_000 }
+}
+
 /// The operating system's files.
 package struct PosixLogFileSystem: LogFileSystem {
     package init() {}

@@ -148,7 +148,7 @@ struct LogState {
     private mutating func flush() throws(LogError) {
         guard buffer.count > 0 else { return }
         let active = segments.active
-        try fileSystem.write(buffer.bytes, to: active.segment.file, at: active.end)
+        try fileSystem.writePatiently(buffer.bytes, to: active.segment.file, at: active.end)
         segments.active.end += buffer.count
         writtenBytes += UInt64(buffer.count)
         statistics.bytesWritten += UInt64(buffer.count)

@@ -30,7 +30,9 @@ package final class RPCServer: Sendable {
     private let shared: Shared
     private let group: any EventLoopGroup
     private let loops: [RPCLoop]
-    private let listeners = Mutex<[any Channel]>([])
+    let listeners = Mutex<[any Channel]>([])
+    /// A listener that was lost is opened again after so long, time after time.
+    private static let listenPause = TimeAmount.milliseconds(100)
 
     /// - Parameters:
     ///   - methods: What is offered; no path twice.
@@ -61,8 +63,14 @@ package final class RPCServer: Sendable {
     /// - Returns: The address that was bound.
     /// - Throws: What the system says, usually that the address is in use.
     package func start(host: String, port: Int) async throws -> SocketAddress {
+        let listener = try await listen(host, port).get()
+        guard let address = listener.localAddress else { throw ChannelError.unknownLocalAddress }
+        return address
+    }
+
+    private func listen(_ host: String, _ port: Int) -> EventLoopFuture<any Channel> {
         let (shared, loops) = (shared, loops)
-        let listener = try await ServerBootstrap(group: group)
+        return ServerBootstrap(group: group)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pause = AcceptPause(onPause: shared.configuration.onAcceptPause)
@@ -73,10 +81,31 @@ package final class RPCServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in Self.accept(channel, shared, loops) }
-            .bind(host: host, port: port).get()
-        guard let address = listener.localAddress else { throw ChannelError.unknownLocalAddress }
+            .bind(host: host, port: port)
+            .map { listener in
+                self.keep(listener, host, listener.localAddress?.port ?? port)
+                return listener
+            }
+    }
+
+    /// NIO closes a listener when `accept` fails for a reason that it does not know: a firewall that says EPERM, or a network that
+    /// had an error before the connection was taken.
+    private func keep(_ listener: any Channel, _ host: String, _ port: Int) {
         listeners.withLock { $0.append(listener) }
-        return address
+        listener.closeFuture.whenComplete { [weak self] _ in
+            guard let self, !shared.isShutDown.load(ordering: .relaxed) else { return }
+            listeners.withLock { $0.removeAll { $0 === listener } }
+            shared.configuration.onListenerLost()
+            listenAgain(host, port)
+        }
+        if shared.isShutDown.load(ordering: .relaxed) { listener.close(promise: nil) }
+    }
+
+    private func listenAgain(_ host: String, _ port: Int) {
+        _ = group.any().scheduleTask(in: Self.listenPause) { [weak self] in
+            guard let self, !shared.isShutDown.load(ordering: .relaxed) else { return }
+            listen(host, port).whenFailure { _ in self.listenAgain(host, port) }
+        }
     }
 
     private static func accept(_ channel: any Channel, _ shared: Shared, _ loops: [RPCLoop]) -> EventLoopFuture<Void> {

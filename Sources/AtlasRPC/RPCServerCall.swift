@@ -301,11 +301,16 @@ extension RPCServerCall {
             return false
         }
         guard connection.outboundBytes + message.count <= loop.limits.outboundBytesMax,
-            loop.outboundBytes.total + message.count <= loop.limits.outboundBytesTotalMax
+            hasRoom(forAnswer: message.count)
         else {
             failLocally(.tooManyAnswersWaiting)
             return false
         }
         return true
+    }
+
+    /// Whether an answer of so many bytes can wait with those of all connections. Asked before the work for it is done.
+    package func hasRoom(forAnswer bytes: Int) -> Bool {
+        loop.outboundBytes.total + bytes <= loop.limits.outboundBytesTotalMax
     }
 }

@@ -53,6 +53,9 @@ package struct RPCServerConfiguration: Sendable {
     /// Called when no connection can be taken for want of descriptors or memory; the listener tries again after a moment.
     package var onAcceptPause: @Sendable () -> Void = {}
 
+    /// Called when the system has ended a listener; it is opened again.
+    package var onListenerLost: @Sendable () -> Void = {}
+
     /// May put handlers in front of HTTP/2 on each new connection (TLS). Called on the connection's loop.
     package var initializePipeline: (@Sendable (any Channel) throws -> Void)?
 

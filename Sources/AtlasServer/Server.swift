@@ -55,7 +55,10 @@ package final class Server: Sendable {
     package static func start(_ config: AtlasConfiguration, logger: Logger) async throws -> Server {
         let threads = config.node.transport.eventLoops
         let group = MultiThreadedEventLoopGroup(numberOfThreads: threads > 0 ? threads : System.coreCount)
-        let budget = DescriptorBudget(eventLoops: threads > 0 ? threads : System.coreCount)
+        let budget = DescriptorBudget(
+            eventLoops: threads > 0 ? threads : System.coreCount,
+            nodes: config.members.count
+        )
         let transport = RPCServerConfiguration(config).fitted(to: budget, logger).reporting(to: logger)
         let (failures, failure) = AsyncStream.makeStream(of: String.self)
         do {

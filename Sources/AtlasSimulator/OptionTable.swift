@@ -128,6 +128,7 @@ extension OptionField {
         .init("limit", "pipelineBytesMax", .int(\.limits.pipelineBytesMax)),
         .init("limit", "entryCommandsMax", .int(\.limits.entryCommandsMax)),
         .init("limit", "entryBytesMax", .int(\.limits.entryBytesMax)),
+        .init("limit", "operationsTogetherMax", .int(\.limits.operationsTogetherMax)),
         .init("limit", "queueCommandsMax", .int(\.limits.queueCommandsMax)),
         .init("limit", "queueBytesMax", .int(\.limits.queueBytesMax)),
         .init("limit", "waitingReadsMax", .int(\.limits.waitingReadsMax)),

@@ -179,6 +179,8 @@ extension SimulationOptions {
         guard random.chance(600) else { return }
         limits.pipelineDepthMax = random.pick([1, 2, 8, 256])
         limits.entryCommandsMax = random.pick([1, 3, 1_024])
+        // No draw of its own, which would change all histories.
+        if limits.entryCommandsMax == 3 { limits.operationsTogetherMax = 2 }
         limits.runBytesMax = random.pick([200, 2_000, 1 << 20])
         limits.followerInFlightMax = random.pick([2, 16, 1_024])
         limits.slotsAheadMax = random.pick([4, 64, 4_096])

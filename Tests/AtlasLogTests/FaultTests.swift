@@ -46,6 +46,21 @@ import Testing
         #expect(operation == (ofSync ? "fdatasync" : "pwrite"))
     }
 
+    @Test(arguments: [ENOMEM, ENOBUFS, EAGAIN])
+    func aWriteThatTheSystemLacksMemoryForIsRepeated(code: Int32) throws {
+        let log = try started()
+        defer { log.close() }
+        #expect(eventually { log.statistics().standbySegments == 2 })
+        system.set { $0.writeError = code }
+        log.append([entries(1, 1...1, [1])], shard: 0, token: 1, mustSync: false)
+        usleep(20_000)
+        #expect(reports.now.failures.isEmpty && reports.now.highest.isEmpty)
+        system.set { $0.writeError = nil }
+        #expect(reports.wait(0, 1))
+        log.close()
+        #expect(try records(in: directory).map(\.firstSlot.rawValue) == [1])
+    }
+
     @Test func anInlineWriteThatFailsEndsTheLog() throws {
         var options = smallOptions()
         options.syncWrites = false

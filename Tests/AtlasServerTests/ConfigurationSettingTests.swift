@@ -109,8 +109,11 @@ import Testing
         let set = ["consensus.max_proposal_retries=7", "region.region_sync_interval=3s"]
         let settings = ConsensusSettings(try load(set: set).configuration)
         #expect(settings.proposalRetriesMax == 7)
-        let limits = Limits(try load(set: ["storage.log_retain_size=99MiB"]).configuration.node.storage)
+        let limits = Limits(
+            try load(set: ["storage.log_retain_size=99MiB", "limits.max_value_size=2MiB"]).configuration
+        )
         #expect(limits.retainedBytesMax == 99 << 20)
+        #expect(limits.operationsTogetherMax == 128)
         #expect(settings.stateCheckInterval == 3_000 * ConsensusSettings.millisecond)
         let off = ConsensusSettings(try load(set: set + ["region.region_sync_enabled=false"]).configuration)
         #expect(off.stateCheckInterval == 0)

@@ -13,6 +13,12 @@ import Testing
         #expect(connections <= limit / 2 - 64)
     }
 
+    @Test func linksToOtherNodesHaveTheirsToo() {
+        let alone = DescriptorBudget(eventLoops: 2, limit: 1024).connections
+        let many = DescriptorBudget(eventLoops: 2, nodes: 9, limit: 1024).connections
+        #expect(alone - many == 8 * 4)
+    }
+
     @Test func aLimitTooSmallForAllLeavesOneConnection() {
         #expect(DescriptorBudget(eventLoops: 64, limit: 64).connections == 1)
         #expect(DescriptorBudget(eventLoops: 1, limit: .max).connections > 1_000_000)

@@ -34,6 +34,33 @@ extension Commands {
             #expect(byKey["storage.sync_writes"]?["origin"] == "default")
         }
 
+        @Test("Paths that are not UTF-8 are refused, wherever they come from, and no other path is taken for them")
+        func strayPaths() async throws {
+            let directory = try TemporaryDirectory()
+            let path = Array((directory.path + "/caf").utf8) + [0xE9]
+            let flag = try CommandProcess(["start"], rawArguments: [Array("--data-dir".utf8), path])
+            let variable = try CommandProcess(["start"], rawVariables: [Array("ATLAS_NODE_DATA_DIR=".utf8) + path])
+            let file = try CommandProcess(["start"], rawArguments: [Array("--config".utf8), path])
+            for (process, name) in [(flag, "--data-dir"), (variable, "ATLAS_NODE_DATA_DIR"), (file, "--config")] {
+                #expect(try await process.wait() == .exit(2), "\(name)")
+                #expect(process.errors.contains(name) && process.errors.contains("caf\\xe9"), "\(process.errors)")
+                #expect(process.errors.contains("UTF-8"), "\(process.errors)")
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).isEmpty)
+        }
+
+        @Test("Addresses of IPv6 are printed in brackets")
+        func bracketsAroundIPv6() async throws {
+            let port = try freePort()
+            let listed = try rows(try await run("config", "--address", "[::1]:\(port)", "-o", "json"))
+            #expect(listed.first { $0["key"] == "node.address" }?["value"] == "[::1]:\(port)")
+            let refused = try await run("get", "a", "--endpoint", "[::1]:\(port)", "--timeout", "1s")
+            #expect(refused.status == 3)
+            #expect(refused.errors.contains("[::1]:\(port)"), "\(refused.errors)")
+            let malformed = try await run("start", "--address", "::1:\(port)")
+            #expect(malformed.status == 2 && malformed.errors.contains("[::1]:8080"), "\(malformed.errors)")
+        }
+
         @Test("The table has a line for each setting")
         func table() async throws {
             let table = try await run("config").output

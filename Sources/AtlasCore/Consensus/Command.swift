@@ -56,6 +56,11 @@ package struct Command: Hashable, Sendable {
         self.expiry = expiry
     }
 
+    /// How many operations write.
+    package var writeCount: Int {
+        operations.count(where: \.isWrite)
+    }
+
     /// An upper bound of the bytes that the command takes in an entry.
     package var encodedSizeMax: Int {
         operations.reduce(32) { sum, operation in

@@ -50,7 +50,24 @@ package struct Entry: Hashable, Sendable {
     }
 }
 
+extension [Entry] {
+    /// The first entries, until they have more operations than that: at least one if there is one.
+    func prefix(operationsMax: Int) -> [Entry] {
+        var operations = 0
+        let end = firstIndex { entry in
+            operations += entry.operationCount
+            return operations > operationsMax
+        }
+        return end.map { Array(prefix(Swift.max($0, 1))) } ?? self
+    }
+}
+
 extension Entry {
+    fileprivate var operationCount: Int {
+        guard case .commands(let commands) = payload else { return 0 }
+        return commands.reduce(0) { $0 + $1.operations.count }
+    }
+
     package func encode(into writer: inout ByteWriter) {
         writer.write(slot.rawValue)
         ballot.encode(into: &writer)

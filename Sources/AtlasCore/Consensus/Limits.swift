@@ -8,6 +8,9 @@ package struct Limits: Hashable, Sendable {
     package var entryCommandsMax = 1_024
     /// Bytes of one entry, unless a single command is larger.
     package var entryBytesMax = 1 << 20
+    /// Operations that meet the store together: in one entry, unless a single command has more, and in one run of entries, unless
+    /// a single entry has. Each may bring along a value as large as values may be, into an answer or into the history.
+    package var operationsTogetherMax = 1_024
     /// Commands that wait to be proposed; more are refused.
     package var queueCommandsMax = 16_384
     package var queueBytesMax = 64 << 20

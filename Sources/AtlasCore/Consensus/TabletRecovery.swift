@@ -131,10 +131,12 @@ package struct TabletRecovery: Sendable {
     }
 
     /// The chosen entries that have not been handed out yet, in order; they are to be applied now.
-    package mutating func takeCommitted() -> [Entry] {
-        let entries = window.run(above: takenThrough, through: commitPoint)
-        takenThrough = commitPoint
-        window.drop(through: commitPoint)
+    /// - Parameter operationsMax: no more than these, unless the first entry alone has more; the others come next.
+    package mutating func takeCommitted(operationsMax: Int = .max) -> [Entry] {
+        let chosen = window.run(above: takenThrough, through: commitPoint)
+        let entries = chosen.prefix(operationsMax: operationsMax)
+        takenThrough = entries.count == chosen.count ? commitPoint : entries[entries.count - 1].slot
+        window.drop(through: takenThrough)
         return entries
     }
 

@@ -6,12 +6,13 @@ extension TabletReplica {
     mutating func applyNext(context: inout StepContext) {
         guard applyingThrough == nil, !isInstalling, !isSealed, applied.appliedSlot < commitPoint else { return }
         let limit = applyLimit
-        let entries = window.run(above: applied.appliedSlot, through: limit)
+        let chosen = window.run(above: applied.appliedSlot, through: limit)
         precondition(
-            entries.count == Int(limit.rawValue - applied.appliedSlot.rawValue) || mutated(.commitBySlot),
+            chosen.count == Int(limit.rawValue - applied.appliedSlot.rawValue) || mutated(.commitBySlot),
             "a chosen slot has its entry"
         )
-        applyingThrough = limit
+        let entries = chosen.prefix(operationsMax: limits.operationsTogetherMax)
+        applyingThrough = entries.count == chosen.count ? limit : entries[entries.count - 1].slot
         context.effects.append(.apply(config.tablet, entries))
     }
 

@@ -107,8 +107,11 @@ extension TabletReplica {
         context: inout StepContext
     ) -> Int {
         var size = 0
+        var operations = 0
         while let next = queue.first, commands.count < limits.entryCommandsMax,
-            commands.isEmpty || size + next.size <= limits.entryBytesMax
+            commands.isEmpty
+                || size + next.size <= limits.entryBytesMax
+                    && operations + next.request.command.operations.count <= limits.operationsTogetherMax
         {
             queue.removeFirst()
             queuedBytes -= next.size
@@ -117,6 +120,7 @@ extension TabletReplica {
                 continue
             }
             size += next.size
+            operations += next.request.command.operations.count
             var write = next
             write.request.command.isVouchedFor = vouches(for: write.request.command.requestID, context: context)
             commands.append(write.request.command)

@@ -125,9 +125,9 @@ package struct NodeRestoration: Sendable {
 
     /// The next chosen entries to apply, of one tablet; `nil` if there are none for now. `noteApplied` says when that is
     /// done.
-    package mutating func takeCommitted() -> (state: TabletState, entries: [Entry])? {
+    package mutating func takeCommitted(operationsMax: Int = .max) -> (state: TabletState, entries: [Entry])? {
         for index in parts.indices where parts[index].part.recovery.committedCount > 0 && !isSuperseded(index) {
-            return (parts[index].part.state, parts[index].part.recovery.takeCommitted())
+            return (parts[index].part.state, parts[index].part.recovery.takeCommitted(operationsMax: operationsMax))
         }
         return nil
     }

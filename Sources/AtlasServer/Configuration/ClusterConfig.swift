@@ -99,6 +99,15 @@ package struct RequestLimits: Hashable, Sendable {
         max(maxBatchSize, maxKeySize + 2 * maxValueSize) + (maxBatchOperations + 24) * Self.operationBytesMax
     }
 
+    /// Bytes of values that may go into the history together. All of them are in memory until the store has them.
+    static let replacedBytesMax = 256 << 20
+
+    /// How many operations may meet the store together, each of which may find the largest value. A batch may have more: what it
+    /// returns is bounded, and so is what it replaces.
+    var operationsTogetherMax: Int {
+        max(1, min(Limits().entryCommandsMax, Self.replacedBytesMax / maxValueSize))
+    }
+
     /// What an operation takes beside its key and its values. The request itself takes no more than 24 of these.
     private static let operationBytesMax = 64
 }

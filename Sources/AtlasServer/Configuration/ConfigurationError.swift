@@ -7,7 +7,7 @@ package struct ConfigurationError: Error, Hashable {
         self.problems = problems
     }
 
-    init(_ message: String, origin: ConfigurationOrigin? = nil) {
+    package init(_ message: String, origin: ConfigurationOrigin? = nil) {
         problems = [ConfigurationProblem(message, origin: origin)]
     }
 }

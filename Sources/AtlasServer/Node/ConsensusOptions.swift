@@ -23,8 +23,10 @@ extension ConsensusSettings {
 }
 
 extension Limits {
-    init(_ storage: StorageConfig) {
+    init(_ config: AtlasConfiguration) {
         self.init()
+        let storage = config.node.storage
+        operationsTogetherMax = config.cluster.limits.operationsTogetherMax
         // Commands that share an entry must not outgrow a segment of the log; one alone never does.
         entryBytesMax = min(entryBytesMax, storage.logSegmentSize / 2)
         retainedBytesMax = storage.logRetainSize

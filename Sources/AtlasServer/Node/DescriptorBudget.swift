@@ -7,21 +7,28 @@ struct DescriptorBudget {
     /// What the process may open (`ulimit -n`).
     var limit: Int
     private var eventLoops: Int
+    /// Of the cluster, this one included.
+    private var nodes: Int
 
-    /// Segments of the log, directories, the log of events, links to other nodes, and what RocksDB opens beside its tables.
+    /// Segments of the log, directories, the log of events, and what RocksDB opens beside its tables: what it writes in flushes and
+    /// compactions, and its manifest. It cannot go on by itself after a flush that had no descriptor.
     private static let others = 64
+    /// Links to another node, and one that asks it about the cluster.
+    private static let perNode = PeerLink.Lane.allCases.count + 1
     /// A selector, a timer and a wake-up.
     private static let perEventLoop = 3
 
-    init(eventLoops: Int, limit: Int = Self.softLimit) {
+    init(eventLoops: Int, nodes: Int = 1, limit: Int = Self.softLimit) {
         self.eventLoops = eventLoops
+        self.nodes = nodes
         self.limit = limit
     }
 
     /// How many connections there are descriptors for; at least one.
     var connections: Int {
         let storage = RocksDBOptions().openFiles(ofLimit: limit)
-        return max(limit - storage - Self.others - Self.perEventLoop * eventLoops, 1)
+        let links = Self.perNode * (nodes - 1)
+        return max(limit - storage - Self.others - Self.perEventLoop * eventLoops - links, 1)
     }
 
     /// The limit as it is now: the program raises it before it starts a node.

@@ -238,6 +238,22 @@ package final class Node: Sendable {
         membership.noteAddress(of: hello)
     }
 
+    /// Takes the process that was refused for its node, if the votes of its incarnation count.
+    func settleName(of hello: PeerHello) {
+        let id = NodeID(name: hello.nodeName)
+        shard.submit(
+            .inspect { [peers] core in
+                let voters = core?.tablets.flatMap(\.config.voters).filter { $0.node == id } ?? []
+                peers?.settleName(of: hello) { incarnation in voters.contains { $0.incarnation == incarnation } }
+            }
+        )
+    }
+
+    /// What keeps the node from being a member of its cluster, as far as it can say.
+    var waitsFor: String {
+        membership.waitsFor
+    }
+
     /// Messages of another node.
     func receive(_ messages: [PeerMessage], from sender: NodeID, incarnation: UInt64) {
         shard.submit(

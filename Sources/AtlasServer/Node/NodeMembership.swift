@@ -83,6 +83,8 @@ final class NodeMembership: Sendable {
     /// Begins to work, or to form a cluster. Waits for the disk where the directory is new.
     func begin() throws {
         if peers?.members[config.node.name]?.isRemoved ?? false { throw NodeError(.removed, Self.removedText) }
+        // It would go on with what it had, and show that for ever.
+        peers?.whenNameIsTaken { [shard] in shard.submit(.fail(.removed($0))) }
         if wasMember {
             beginCore()
             if let formation { run { [self] in await gossip(formation) } }
@@ -157,7 +159,7 @@ final class NodeMembership: Sendable {
                 members: members.map { NodeCore.Member(node: $0.id, region: $0.region) },
                 seed: UInt64.random(in: .min ... .max),
                 settings: ConsensusSettings(config),
-                limits: Limits(config.node.storage)
+                limits: Limits(config)
             )
         }
         guard let core else { preconditionFailure("a node begins once") }
@@ -173,6 +175,11 @@ final class NodeMembership: Sendable {
             return state.waiting
         }
         for then in waiting { then() }
+    }
+
+    /// What keeps the node from being a member, as far as it can say.
+    var waitsFor: String {
+        state.withLockedValue { $0.isMember } ? "" : formation?.waitsFor ?? ""
     }
 
     func whenMember(_ then: @escaping @Sendable () -> Void) {

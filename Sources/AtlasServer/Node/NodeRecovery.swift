@@ -127,7 +127,8 @@ struct NodeRecovery {
     }
 
     private func applyChosen(_ progress: inout Progress, applier: Applier<RocksDBStore>) throws {
-        while let (state, entries) = progress.restoration.takeCommitted() {
+        let together = config.cluster.limits.operationsTogetherMax
+        while let (state, entries) = progress.restoration.takeCommitted(operationsMax: together) {
             progress.hasReplayed = true
             guard let outcome = try applier.applyIfFree(entries, to: state, tier: .disk) else {
                 preconditionFailure("nothing else changes the store before the node has started")

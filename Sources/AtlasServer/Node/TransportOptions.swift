@@ -59,6 +59,10 @@ extension RPCServerConfiguration {
             )
         }
         reporting.onAcceptPause = { pauses.note("") }
+        let losses = Complaint { count, _ in
+            logger.warning("the system ended the listener; the node listens again", metadata: ["count": "\(count)"])
+        }
+        reporting.onListenerLost = { losses.note("") }
         return reporting
     }
 

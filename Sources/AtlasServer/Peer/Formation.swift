@@ -16,6 +16,9 @@ final class Formation: Sendable {
     /// What other nodes have refused last, so that each is said once.
     private let refusals = NIOLockedValueBox<[String: String]>([:])
 
+    /// Why the node belongs to no cluster yet.
+    private let reason = NIOLockedValueBox("")
+
     private static let answerTimeout = TimeAmount.seconds(2)
     private static let pause = Duration.milliseconds(200)
     private static let complaintInterval: UInt64 = 10_000_000_000
@@ -100,6 +103,7 @@ final class Formation: Sendable {
             } catch {
                 reason = error.reason
             }
+            self.reason.withLockedValue { $0 = reason }
             let now = SystemClock.monotonic()
             if reason != complained || now - complainedAt > Self.complaintInterval {
                 (complained, complainedAt) = (reason, now)
@@ -107,6 +111,14 @@ final class Formation: Sendable {
             }
             try await Task.sleep(for: Self.pause)
         }
+    }
+
+    /// Why the node belongs to no cluster yet, and what other nodes have refused.
+    var waitsFor: String {
+        let refused = refusals.withLockedValue { $0 }.sorted { $0.key < $1.key }.map {
+            "\($0.key) refuses: \($0.value)"
+        }
+        return ([reason.withLockedValue { $0 }] + refused).filter { !$0.isEmpty }.joined(separator: "; ")
     }
 
     private func openChannels(to members: [ClusterMember]) -> [(name: String, channel: RPCChannel)] {

@@ -26,6 +26,8 @@ struct NamesInUse {
     }
 
     private var holders: [NodeID: Holder] = [:]
+    /// The incarnation that the cluster counts on, and since when, in monotonic nanoseconds: of nodes whose name a stranger had.
+    private var rightful: [NodeID: (incarnation: UInt64, at: UInt64)] = [:]
     /// Who was refused here, and when last, in monotonic nanoseconds.
     private var refused: [NodeID: (process: PeerProcess, at: UInt64)] = [:]
     /// What other nodes have said of those whom they refused.
@@ -47,13 +49,15 @@ struct NamesInUse {
     /// Whether a process may speak for its node.
     mutating func check(_ process: PeerProcess, now: UInt64) throws(PeerRefusal) {
         let node = NodeID(name: process.name)
-        guard let holder = holder(of: node, now: now), !holder.mayBe(process) else { return }
+        let holder = holder(of: node, now: now)
+        guard holder.map({ !$0.mayBe(process) }) ?? isStranger(process, now: now) else { return }
         let isNews = refused[node].map { !$0.process.mayBe(process) || now > $0.at + Self.memory } ?? true
         refused[node] = (process, now)
-        let place = holder.address.map { " at \($0)" } ?? ""
+        let place = holder?.address.map { " at \($0)" } ?? ""
         let what =
-            holder.incarnation == process.incarnation ? "a copy of the same data directory" : "another data directory"
+            holder?.incarnation == process.incarnation ? "a copy of the same data directory" : "another data directory"
         throw PeerRefusal(
+            isNameTaken: true,
             isNews: isNews,
             reason: """
                 another process runs as node \(process.name)\(place), with \(what); end one of them, or give this one a \
@@ -73,6 +77,18 @@ struct NamesInUse {
         let former = holders[node]?.links ?? []
         holders[node] = Holder(process: process, links: [link], counters: counters)
         return former
+    }
+
+    /// Gives a name back to the incarnation whose votes count. Who had it is refused from now on.
+    /// - Returns: the links that end.
+    mutating func giveBack(_ node: NodeID, to incarnation: UInt64, now: UInt64) -> Set<Int> {
+        rightful[node] = (incarnation, now)
+        return holders.removeValue(forKey: node)?.links ?? []
+    }
+
+    private func isStranger(_ process: PeerProcess, now: UInt64) -> Bool {
+        guard let (incarnation, at) = rightful[NodeID(name: process.name)], now < at + Self.memory else { return false }
+        return process.incarnation != incarnation
     }
 
     mutating func release(link: Int) {

@@ -92,6 +92,8 @@ struct PeerHello: Hashable, Sendable {
 struct PeerRefusal: Error, Hashable {
     /// Whether it may pass by itself.
     var isTransient = false
+    /// Another process goes by the name.
+    var isNameTaken = false
     /// Whether the node that refuses has something to log.
     var isNews = false
     var reason: String

@@ -28,6 +28,7 @@ final class PeerLink: @unchecked Sendable {
     let lane: Lane
     private let member: ClusterMember
     private let hello: @Sendable (_ receiverName: String) -> PeerHello?
+    private let onNameTaken: @Sendable (_ reason: String) -> Void
     private let channel: RPCChannel
     private let loop: any EventLoop
     private let logger: Logger
@@ -65,6 +66,7 @@ final class PeerLink: @unchecked Sendable {
         lane: Lane,
         counters: PeerCounters,
         hello: @escaping @Sendable (_ receiverName: String) -> PeerHello?,
+        onNameTaken: @escaping @Sendable (_ reason: String) -> Void,
         loop: any EventLoop,
         logger: Logger
     ) {
@@ -72,6 +74,7 @@ final class PeerLink: @unchecked Sendable {
         self.lane = lane
         self.counters = counters
         self.hello = hello
+        self.onNameTaken = onNameTaken
         self.loop = loop
         self.logger = logger
         var configuration = RPCChannelConfiguration()
@@ -188,7 +191,8 @@ extension PeerLink {
             logger.info("a link is lost", metadata: ["node": "\(member.name)", "reason": "\(status)"])
         }
         // What a person has to mend is said, once.
-        if status.code == .failedPrecondition, status.message != lastComplaint {
+        let isNameTaken = status.code == .alreadyExists
+        if status.code == .failedPrecondition || isNameTaken, status.message != lastComplaint {
             lastComplaint = status.message
             logger.error("refused by a node", metadata: ["node": "\(member.name)", "reason": "\(status.message)"])
         }
@@ -197,6 +201,7 @@ extension PeerLink {
         queuedBytes = 0
         offset = 0
         state = .waiting
+        if isNameTaken, lane == .consensus { onNameTaken(status.message) }
         failures += 1
         let pause = min(Self.retryMax.nanoseconds, Self.retryMin.nanoseconds << min(failures, 10))
         loop.scheduleTask(in: .nanoseconds(pause)) { [weak self] in self?.retry() }

@@ -116,7 +116,8 @@ final class PeerInbound: RPCStreamHandler {
             }
             node.noteAddress(of: hello)
         } catch {
-            call.finish(RPCStatus(error.isTransient ? .unavailable : .failedPrecondition, error.reason))
+            if error.isNameTaken { node.settleName(of: hello) }
+            call.finish(RPCStatus(error.code, error.reason))
         }
     }
 
@@ -130,4 +131,11 @@ final class PeerInbound: RPCStreamHandler {
     }
 
     func writable() {}
+}
+
+extension PeerRefusal {
+    /// Programs of earlier versions say FAILED_PRECONDITION where a name is taken.
+    fileprivate var code: RPCCode {
+        isNameTaken ? .alreadyExists : isTransient ? .unavailable : .failedPrecondition
+    }
 }

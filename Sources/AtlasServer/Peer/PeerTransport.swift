@@ -31,6 +31,10 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     /// Ends the links of other nodes to this one, by number.
     private let inbound = NIOLockedValueBox<[Int: @Sendable () -> Void]>([:])
     private let names = NIOLockedValueBox(NamesInUse())
+    /// Since when, and when last, other nodes have refused this process because another one goes by its name, while none has
+    /// taken it, in monotonic nanoseconds. Confined to the event loop.
+    private var refusals: (since: UInt64, last: UInt64)?
+    private let onNameTaken = NIOLockedValueBox<(@Sendable (_ reason: String) -> Void)?>(nil)
     /// Of this run of the program.
     private let life = UInt64.random(in: 1 ... .max)
     let traffic = PeerTraffic()
@@ -162,10 +166,12 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         let counters = traffic[NodeID(name: process.name)]
         counters.noteHeard()
         let former = names.withLockedValue { $0.take(process, link: number, counters: counters) }
-        let ends = inbound.withLockedValue { inbound in
-            inbound[number] = end
-            return former.compactMap { inbound.removeValue(forKey: $0) }
-        }
+        inbound.withLockedValue { $0[number] = end }
+        self.end(former)
+    }
+
+    private func end(_ links: Set<Int>) {
+        let ends = inbound.withLockedValue { inbound in links.compactMap { inbound.removeValue(forKey: $0) } }
         for end in ends { end() }
     }
 
@@ -179,6 +185,43 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     }
 
     // MARK: - Names
+
+    /// How long a process tries that other nodes refuse for its name, in nanoseconds: one that died is heard for less.
+    static let nameTakenMax = 3 * NamesInUse.silenceMax
+
+    /// - Parameter then: called once this process is of no use because another one goes by its name.
+    func whenNameIsTaken(_ then: @escaping @Sendable (_ reason: String) -> Void) {
+        onNameTaken.withLockedValue { $0 = then }
+    }
+
+    /// A node has refused this process for its name. Where others take it, a person has to say which of the two is to go.
+    private func noteNameTaken(_ reason: String) {
+        let isTaken = links.values.contains { $0.lanes[PeerLink.Lane.consensus.rawValue].isOpen }
+        let now = SystemClock.monotonic()
+        guard !isTaken, let (since, last) = refusals, now < last + NamesInUse.silenceMax else {
+            return refusals = isTaken ? nil : (now, now)
+        }
+        refusals = (since, now)
+        guard now > since + Self.nameTakenMax else { return }
+        onNameTaken.withLockedValue { $0.take() }?(reason)
+    }
+
+    /// A stranger may have come before the process whose votes count.
+    /// - Parameter isVoter: whether an incarnation of the node votes in some tablet.
+    func settleName(of hello: PeerHello, isVoter: (_ incarnation: UInt64) -> Bool) {
+        let id = NodeID(name: hello.nodeName)
+        guard let stranger = holder(of: id), isVoter(hello.incarnation), !isVoter(stranger.incarnation) else { return }
+        let former = names.withLockedValue {
+            $0.giveBack(id, to: hello.incarnation, now: SystemClock.monotonic())
+        }
+        logger.warning(
+            "a node has its name back, which another process had without its data",
+            metadata: [
+                "node": "\(hello.nodeName)", "address": "\(stranger.address.map(\.description) ?? "unknown")",
+            ]
+        )
+        end(former)
+    }
 
     /// The process that is heard under another node's name now.
     func holder(of node: NodeID) -> PeerProcess? {
@@ -343,6 +386,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
                 lane: lane,
                 counters: traffic[receiver],
                 hello: { [weak self] in self?.hello(to: $0) },
+                onNameTaken: { [weak self] in self?.noteNameTaken($0) },
                 loop: loop,
                 logger: logger
             )

@@ -226,7 +226,7 @@ extension AdminService {
             case .refused(let refusal): throw ServiceError(refusal, members: node.members)
             case .outcomeUnknown(let missing): throw ServiceError(outcomeUnknown: missing, members: node.members)
             case .expired: throw .deadlineExceeded
-            case .unavailable(let reason): throw ServiceError(reason)
+            case .unavailable(let reason): throw ServiceError(reason, waitsFor: node.waitsFor)
             case .sealed, .moved, .written, .read, .readAt: return outcome
             }
         }

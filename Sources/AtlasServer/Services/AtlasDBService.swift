@@ -76,6 +76,9 @@ package struct AtlasDBService: Sendable {
     private func batch(_ call: RPCServerCall, _ message: ByteBuffer) {
         do throws(WireError) {
             let request = try WireBatchRequest(decoding: message)
+            guard call.hasRoom(forAnswer: service.answerBytesMax(of: request)) else {
+                return call.fail(ServiceError(.tooManyAnswersWaiting, isHandled: false).rpcStatus)
+            }
             service.batch(request, call.arrival, on: loops[call.loopIndex]) { result in
                 switch result {
                 case .success(let response):

@@ -96,6 +96,12 @@ extension EmbeddedService {
         _ write: WriteRequest
     ) async throws(ServiceError) -> (CommandResult, Receipt) {
         if let overload = node.overload(for: write.command) { throw ServiceError(overload) }
+        if write.command.mayReplaceTooMuch(node.config.cluster.limits) {
+            let refusal = try await readingStore { [node] tier throws(StoreError) in
+                try write.command.refusal(replacingIn: node.store, tier: tier)
+            }
+            if let refusal { throw refusal }
+        }
         let outcome = await withUnsafeContinuation { continuation in
             node.write(write, responder: Responder(outbox: nil) { continuation.resume(returning: $0) })
         }

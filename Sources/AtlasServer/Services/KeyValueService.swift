@@ -58,6 +58,13 @@ package final class KeyValueService: Sendable {
     var answerBytesMax: Int {
         node.config.node.transport.maxSendMsgSize
     }
+
+    /// The same for a batch, as far as can be said before it is evaluated: where so much cannot wait to be sent, it is not.
+    func answerBytesMax(of batch: WireBatchRequest) -> Int {
+        let values = batch.operations.count { $0.type == .get || $0.returnPrevious }
+        let (bytes, overflow) = values.multipliedReportingOverflow(by: node.config.cluster.limits.maxValueSize)
+        return overflow ? answerBytesMax : min(bytes, answerBytesMax)
+    }
 }
 
 // MARK: - Get
@@ -365,6 +372,29 @@ extension KeyValueService {
             loop.record(kind, .error, since: arrival)
             return then(.failure(ServiceError(overload)))
         }
+        guard write.command.mayReplaceTooMuch(node.config.cluster.limits) else {
+            return propose(write, kind, arrival, on: loop, then: then)
+        }
+        node.readingStore(on: loop.eventLoop) { [node] tier throws(StoreError) in
+            try write.command.refusal(replacingIn: node.store, tier: tier)
+        } then: { [self] result in
+            switch result {
+            case .success(nil):
+                propose(write, kind, arrival, on: loop, then: then)
+            case .success(let error?), .failure(let error):
+                loop.record(kind, .error, since: arrival)
+                then(.failure(error))
+            }
+        }
+    }
+
+    private func propose(
+        _ write: WriteRequest,
+        _ kind: OperationKind,
+        _ arrival: Arrival,
+        on loop: LoopContext,
+        then: @escaping @Sendable (ServiceResult<(CommandResult, Receipt)>) -> Void
+    ) {
         var write = write
         write.deadline = deadline(write.deadline)
         loop.submit(

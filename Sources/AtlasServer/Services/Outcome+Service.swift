@@ -97,7 +97,7 @@ extension Outcome {
         case .refused(let refusal): .failure(ServiceError(refusal, members: node.members))
         case .outcomeUnknown(let missing): .failure(ServiceError(outcomeUnknown: missing, members: node.members))
         case .expired(let missing): .failure(ServiceError(writeExpired: missing, members: node.members))
-        case .unavailable(let reason): .failure(ServiceError(reason))
+        case .unavailable(let reason): .failure(ServiceError(reason, waitsFor: node.waitsFor))
         case .readAt, .read, .sealed, .moved: preconditionFailure("a write is answered like a write")
         }
     }
@@ -108,7 +108,7 @@ extension Outcome {
         case .read(let result, let receipt): .success((result, receipt))
         case .refused(let refusal): .failure(ServiceError(refusal, members: node.members))
         case .expired: .failure(.deadlineExceeded)
-        case .unavailable(let reason): .failure(ServiceError(reason))
+        case .unavailable(let reason): .failure(ServiceError(reason, waitsFor: node.waitsFor))
         case .outcomeUnknown, .readAt, .written, .sealed, .moved: preconditionFailure("a read is answered like a read")
         }
     }

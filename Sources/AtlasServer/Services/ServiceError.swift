@@ -171,10 +171,12 @@ extension ServiceError {
         "the node is shutting down; nothing was changed by this attempt"
     )
 
-    convenience init(_ unavailable: NodeUnavailable) {
+    /// - Parameter waitsFor: what keeps a node from starting; empty where that is nothing but itself.
+    convenience init(_ unavailable: NodeUnavailable, waitsFor: String = "") {
         switch unavailable {
         case .starting:
-            self.init(.unavailable, .starting, "the node is starting") { $0.retryAfterMs = 100 }
+            let reason = waitsFor.isEmpty ? "" : ": \(waitsFor)"
+            self.init(.unavailable, .starting, "the node is starting\(reason)") { $0.retryAfterMs = 100 }
         case .closing:
             self.init(.unavailable, .shuttingDown, "the node is shutting down") { $0.outcomeUnknown = true }
         case .failed(let reason):

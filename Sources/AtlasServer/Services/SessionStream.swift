@@ -146,6 +146,9 @@ extension SessionStream {
             service.put(request, arrival, on: loop) { self.answer(id, $0) { .put($0) } }
         case .delete(let request):
             service.delete(request, arrival, on: loop) { self.answer(id, $0) { .delete($0) } }
+        case .batch(let request) where !call.hasRoom(forAnswer: service.answerBytesMax(of: request)):
+            inProgress[id] = nil
+            refuse(id, ServiceError(.tooManyAnswersWaiting, isHandled: false))
         case .batch(let request):
             service.batch(request, arrival, on: loop) { self.answer(id, $0) { .batch($0) } }
         case .scan(let request):

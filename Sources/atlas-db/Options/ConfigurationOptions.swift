@@ -1,6 +1,5 @@
 internal import ArgumentParser
 internal import AtlasServer
-internal import Foundation
 
 /// What decides about the configuration of a node: the flags of `ConfigurationFlags.all`, and `--set` for everything.
 struct ConfigurationOptions: ParsableArguments {
@@ -40,6 +39,9 @@ struct ConfigurationOptions: ParsableArguments {
 
     /// The file, then the environment, then these flags; what comes later wins.
     func load() throws(ConfigurationError) -> LoadedConfiguration {
+        if let file, RawText.isStray(file) {
+            throw ConfigurationError("--config is \"\(file)\", expected a path of UTF-8")
+        }
         var flags = ConfigurationFlags()
         flags.add("--node-id", nodeId)
         flags.add("--address", address)
@@ -49,7 +51,7 @@ struct ConfigurationOptions: ParsableArguments {
         for setting in settings { flags.set(setting) }
         return try LoadedConfiguration.load(
             file: file,
-            environment: ProcessInfo.processInfo.environment,
+            environment: RawText.environment(prefix: "ATLAS_"),
             flags: flags
         )
     }

@@ -1,3 +1,4 @@
+internal import Foundation
 internal import Glibc
 
 /// Text that keeps the bytes that it was made of, though they need not be UTF-8: arguments are bytes, and the parser of the
@@ -42,7 +43,7 @@ enum RawText {
 
     /// For a message: `\xe9` for what is no UTF-8.
     static func shown(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { stray.contains($0.value) }) else { return text }
+        guard isStray(text) else { return text }
         var shown = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             if stray.contains(scalar.value) {
@@ -52,6 +53,21 @@ enum RawText {
             }
         }
         return String(shown)
+    }
+
+    /// Whether the text was made of bytes that are not all UTF-8.
+    static func isStray(_ text: String) -> Bool {
+        text.unicodeScalars.contains { stray.contains($0.value) }
+    }
+
+    /// The variables of the process that begin like this.
+    static func environment(prefix: String) -> [String: String] {
+        var variables = ProcessInfo.processInfo.environment.filter { $0.key.hasPrefix(prefix) }
+        for name in variables.keys {
+            guard let value = getenv(name) else { continue }
+            variables[name] = text(UnsafeRawBufferPointer(start: value, count: strlen(value)))
+        }
+        return variables
     }
 
     /// The arguments of the process without its name; `nil` if the system does not tell them.

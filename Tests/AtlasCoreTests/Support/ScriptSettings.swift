@@ -5,6 +5,7 @@ extension Limits {
         let fields: [Substring: WritableKeyPath<Limits, Int>] = [
             "pipelineDepthMax": \.pipelineDepthMax, "pipelineBytesMax": \.pipelineBytesMax,
             "entryCommandsMax": \.entryCommandsMax, "entryBytesMax": \.entryBytesMax,
+            "operationsTogetherMax": \.operationsTogetherMax,
             "queueCommandsMax": \.queueCommandsMax, "queueBytesMax": \.queueBytesMax,
             "waitingReadsMax": \.waitingReadsMax, "runBytesMax": \.runBytesMax,
             "followerInFlightMax": \.followerInFlightMax, "slotsAheadMax": \.slotsAheadMax,

@@ -460,7 +460,7 @@ struct ScriptedNode {
         for record in records where record.kind == .entries { try restoration.noteStatement(of: record) }
         for record in records where record.kind == .entries { try restoration.replay(record) }
         restoration.endLog()
-        while let (state, entries) = restoration.takeCommitted() {
+        while let (state, entries) = restoration.takeCommitted(operationsMax: limits.operationsTogetherMax) {
             try restoration.noteApplied(try applyToStore(entries, from: state))
         }
         let members = (configs[0].voters.map { NodeCore.Member(node: $0.node, region: $0.region) }) + extraMembers

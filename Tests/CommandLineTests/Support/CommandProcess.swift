@@ -66,6 +66,7 @@ final class CommandProcess {
 
     /// - Parameters:
     ///   - rawArguments: more arguments, of any bytes.
+    ///   - rawVariables: more variables of the environment, of any bytes.
     ///   - outputTo: a descriptor for standard output, instead of a file.
     ///   - errorsTo: a descriptor for standard error, instead of a file.
     init(
@@ -73,6 +74,7 @@ final class CommandProcess {
         rawArguments: [[UInt8]] = [],
         input: [UInt8] = [],
         environment: [String: String] = [:],
+        rawVariables: [[UInt8]] = [],
         outputTo output: Int32? = nil,
         errorsTo errors: Int32? = nil
     ) throws {
@@ -98,7 +100,8 @@ final class CommandProcess {
         inherited.merge(environment) { $1 }
         let raw = rawArguments.map { bytes in strdup(bytes.map { CChar(bitPattern: $0) } + [0]) }
         let argv = ([Binary.path] + arguments).map { strdup($0) } + raw + [nil]
-        let envp = inherited.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        let rawEnvironment = rawVariables.map { bytes in strdup(bytes.map { CChar(bitPattern: $0) } + [0]) }
+        let envp = inherited.map { strdup("\($0.key)=\($0.value)") } + rawEnvironment + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var pid: pid_t = 0
         let code = posix_spawn(&pid, Binary.path, &actions, nil, argv, envp)

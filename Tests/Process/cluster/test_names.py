@@ -71,7 +71,31 @@ def test_a_copy_of_a_directory_does_not_take_the_name_either(start_cluster: Star
         cluster.wait_until_it_serves(node)
         rival.launch()
         check_rival(cluster, node, rival)
+        # It would go on to show what it had.
+        until(lambda: not rival.is_running(), "the copy goes on", RIVAL_SECONDS)
         check_place(cluster, node)
+
+
+def test_a_voter_gets_its_name_back_from_a_stranger(start_cluster: StartCluster) -> None:
+    """It was silent when another process came under its name, without its data."""
+    cluster = start_cluster([3])
+    node = cluster["n12"]
+    client = cluster.client(cluster.nodes[0])
+    node.kill()
+    with rival_of(node, copies=False) as rival:
+
+        def is_taken() -> bool:
+            state = nodes(client)[node.name]
+            return state.info.address == rival.address and not state.is_silent and state.tablets_held == 0
+
+        rival.launch()
+        until(is_taken, "the stranger does not get in", RIVAL_SECONDS)
+        node.start()
+        until(lambda: nodes(client)[node.name].tablets_held == 1, "the voter does not come back", RIVAL_SECONDS)
+        check_place(cluster, node)
+        # Nothing takes the stranger any more.
+        until(lambda: not rival.is_running(), "the stranger goes on", RIVAL_SECONDS)
+        assert "another process runs as node" in rival.output()
 
 
 def test_the_address_of_a_node_that_runs_is_not_changed_by_others(start_cluster: StartCluster) -> None:

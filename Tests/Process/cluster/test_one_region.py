@@ -103,11 +103,13 @@ def test_nodes_start_in_any_order(start_cluster: StartCluster) -> None:
     for node in reversed(cluster.nodes):
         node.start()
         time.sleep(0.3)
-    with fails("UNAVAILABLE", "STARTING"):
-        # Nobody serves before all have been heard of.
+    with fails("UNAVAILABLE", "STARTING") as failure:
+        # No node serves before all have been heard of, and it says which are missing.
         alone = start_cluster([2], start=False).nodes[0].start()
         with alone.channel() as channel:
+            time.sleep(1)
             Client(channel).put(b"key", b"value")
+    assert "waiting for n12" in failure.message
     for node in cluster.nodes:
         cluster.wait_until_it_serves(node)
     assert cluster.client(cluster.nodes[1]).put(b"key", b"value").success

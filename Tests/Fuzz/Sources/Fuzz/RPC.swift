@@ -38,7 +38,7 @@ extension Target {
                 case .message(let message): messages.append(Array(message.readableBytesView))
                 case .incomplete: break reading
                 case .failure(let status):
-                    failure = status.code
+                    failure = status.status.code
                     break reading
                 }
             }
