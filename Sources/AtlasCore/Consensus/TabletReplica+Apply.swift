@@ -26,6 +26,8 @@ extension TabletReplica {
     mutating func receiveApplied(_ state: TabletState, results: [[CommandResult]], context: inout StepContext) {
         precondition(state.appliedSlot == applyingThrough, "one apply at a time")
         let firstSlot = applied.appliedSlot.next
+        // An owner's own stamps follow its clock, which it watches itself.
+        if ownership == nil { noteStamps(from: applied.appliedTimestamp, to: state.appliedTimestamp, context: context) }
         applied = state
         applyingThrough = nil
         settleCheck(context: &context)
@@ -192,6 +194,11 @@ extension TabletReplica {
         applyNext(context: &context)
     }
 
+    /// Takes note of a leap of the tablet's stamps, if there is one between two of them.
+    mutating func noteStamps(from earlier: Timestamp, to later: Timestamp, context: StepContext) {
+        leaptAt = max(leaptAt, context.leap(from: earlier, to: later))
+    }
+
     /// A snapshot has taken the place of the state.
     mutating func receiveInstalled(_ state: TabletState, context: inout StepContext) {
         isInstalling = false
@@ -202,6 +209,7 @@ extension TabletReplica {
             stepDown(context: &context)
             watchOwner(context: &context)
         }
+        noteStamps(from: applied.appliedTimestamp, to: state.appliedTimestamp, context: context)
         applied = state
         flushed = max(flushed, state.appliedSlot)
         closed = max(closed, state.appliedTimestamp)

@@ -335,7 +335,7 @@ extension TabletReplica {
             policy: context.settings.stealPolicy,
             now: context.now.monotonic
         )
-        ownership!.leaptAt = context.leap(after: recovered.last?.lastStamp ?? commitStamp)
+        noteStamps(from: applied.appliedTimestamp, to: context.clock.last, context: context)
         watchPin(context: &context)
         watchQuorum(context: &context)
         if isSealing {

@@ -25,8 +25,6 @@ extension TabletReplica {
         var target: (voter: Int, until: UInt64, handle: RequestHandle?)?
         var accesses: AccessStatistics
         var policyDue = UInt64.max
-        /// When the tablet's stamps leapt ahead with this ownership (see `StepContext.isRecent`); milliseconds since 1970.
-        var leaptAt: UInt64 = 0
         /// When others are told what the state is.
         var checkDue = UInt64.max
         /// What the last heartbeats have closed.
@@ -132,7 +130,7 @@ extension TabletReplica {
     /// Whether an id is to be taken although stamps, far ahead of the wall clock, make it look old. Only where each voter that
     /// is heard knows what that means: an older program could not read the entry.
     private func vouches(for id: RequestID, context: StepContext) -> Bool {
-        guard !mutated(.stampsTellTheAge), context.isRecent(id, leaptAt: ownership?.leaptAt ?? 0) else { return false }
+        guard !mutated(.stampsTellTheAge), context.isRecent(id, leaptAt: leaptAt) else { return false }
         return config.voters.allSatisfy {
             context.liveness.isSuspected($0.node) || $0.node == node || context.liveness[$0.node]?.clockEpoch != nil
         }

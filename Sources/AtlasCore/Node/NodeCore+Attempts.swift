@@ -22,7 +22,7 @@ extension NodeCore {
         if let refusal = obstacle(to: origin.request) {
             return judge(.refused(refusal), of: origin, handle, attempt: origin.attempt)
         }
-        if origin.attempt == 0 { origin.turn = context.nextRequest }
+        if origin.attempt == 0 { origin.turn = context.nextRequest - 1 }
         origin.attempt += 1
         prepareAttempt(&origin)
         // In the end patient enough for whatever an attempt may become of: the answer to an attempt that another has

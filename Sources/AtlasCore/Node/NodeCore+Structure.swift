@@ -68,6 +68,7 @@ extension NodeCore {
             )
             instantiate(body, RestoredTablet(applied: state))
             guard let new = self.index(of: config.key) else { preconditionFailure("it has just begun") }
+            tablets[new].leaptAt = sealed.leaptAt
             tablets[new].offerDue = context.now.monotonic + 4 * context.settings.heartbeatInterval
             context.wake(by: tablets[new].offerDue)
             if isOwn, seal.owner == node { tablets[new].beginAsFirstOwner(context: &context) }
@@ -80,6 +81,7 @@ extension NodeCore {
     mutating func instantiate(_ body: ConfigBody, _ restored: RestoredTablet) {
         context.append(body.record, mustSync: true)
         var replica = TabletReplica(body: body, node: node, limits: limits, restored: restored)
+        replica.noteStamps(from: .zero, to: restored.applied.appliedTimestamp, context: context)
         replica.watchOwner(context: &context)
         insert(replica)
     }

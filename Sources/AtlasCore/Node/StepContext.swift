@@ -128,7 +128,8 @@ package struct StepContext: Sendable {
     mutating func begin(at shown: Instant) {
         let wasDistrusted = wallClock.isDistrusted
         shownWall = shown.wall
-        let idle = shown.monotonic - min(shown.monotonic, now.monotonic)
+        // What came before the start is not known.
+        let idle = now.wall == 0 ? 0 : shown.monotonic - min(shown.monotonic, now.monotonic)
         now = wallClock.read(shown)
         watchStampLead(idle: idle)
         reportTrust(before: wasDistrusted)
@@ -190,10 +191,10 @@ package struct StepContext: Sendable {
         stampLead = lead
     }
 
-    /// When stamps leap ahead that begin now and follow a stamp: 0 if they do not.
-    func leap(after stamp: Timestamp) -> UInt64 {
-        let leaps = stamp.milliseconds + clientSkewMax < clock.last.milliseconds
-        return leaps && stampLead > HybridClock.farAheadMilliseconds ? skewed : 0
+    /// When stamps leapt ahead, seen now from one to a later one: 0 if they did not.
+    func leap(from earlier: Timestamp, to later: Timestamp) -> UInt64 {
+        let leaps = later.milliseconds > earlier.milliseconds + clientSkewMax
+        return leaps && later.milliseconds > now.wall + HybridClock.farAheadMilliseconds ? skewed : 0
     }
 
     /// The present on the clock of a client that is ahead by what is tolerated.
