@@ -174,9 +174,11 @@ extension ScenarioTests {
             try scenario.run(until: "another node owns the tablet") { scenario.owners().contains { $0 != 0 } }
             try scenario.run(milliseconds: 15_000)
             let owner = try #require(scenario.owner())
-            #expect(try scenario.wasApplied(try scenario.put(0, "d", at: owner, id: scenario.requestID(3))))
-            #expect(try scenario.wasApplied(try scenario.put(0, "b", at: owner, id: id)))
-            #expect(try scenario.read(0, at: owner) == "d")
+            let later = scenario.requestID(3)
+            #expect(try scenario.wasApplied(try scenario.put(0, "d", at: owner, id: later)))
+            try scenario.write(0, "e", at: owner)
+            #expect(try scenario.wasApplied(try scenario.put(0, "d", at: owner, id: later)))
+            #expect(try scenario.read(0, at: owner) == "e")
         }
         try scenario.finish()
     }
