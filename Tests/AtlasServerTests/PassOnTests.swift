@@ -45,7 +45,9 @@ import Testing
     }
 
     /// A node of the first version is told nothing that it would not understand.
-    @Test(arguments: [(1...1, 1), (1...2, 2), (2...3, 3), (2...9, 4), (5...9, nil)] as [(ClosedRange<UInt64>, UInt64?)])
+    @Test(
+        arguments: [(1...1, 1), (1...2, 2), (2...3, 3), (2...9, 4), (5...9, nil)] as [(ClosedRange<UInt64>, UInt64?)]
+    )
     func theVersionIsTheHighestOfBoth(versions: ClosedRange<UInt64>, common: UInt64?) {
         let hello = PeerHello(
             versions: versions,
