@@ -134,8 +134,10 @@ extension NodeCore {
             return (replica, false)
         }
         let owner = origin.hint.flatMap { $0 == node ? nil : $0 } ?? presumedOwner(for: origin.request)
-        if let owner, isReachedOther(owner) { return (owner, false) }
-        let isOutOfReach = owner.map { $0 != node } ?? false
+        // A node that holds nothing of the tablet may have heard of an owner that has been replaced since.
+        let isDenied = index == nil && owner == origin.denier
+        if let owner, !isDenied, isReachedOther(owner) { return (owner, false) }
+        let isOutOfReach = !isDenied && owner.map { $0 != node } ?? false
         if index != nil, !isOutOfReach { return (nil, false) }
         // Some voter will know more, though this node itself be one of them. Where none does, what was heard of the tablet
         // is long over.
@@ -303,6 +305,8 @@ extension NodeCore {
             origin.hint = presumed
             // Another node knows better: that is no reason to become more patient.
             if !context.liveness.isSuspected(presumed) { origin.backoff = 0 }
+        } else if case .refused(.notOwner) = reply {
+            origin.denier = origin.sentTo
         }
         origin.sentTo = nil
         // Two nodes that point at each other must not be asked in turns as fast as they answer.

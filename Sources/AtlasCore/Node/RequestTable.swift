@@ -24,6 +24,8 @@ struct RequestTable: Sendable {
         var mayHaveEffect = false
         /// A hint from the last refusal.
         var hint: NodeID?
+        /// Has said that it is not the owner, and knows of no other.
+        var denier: NodeID?
         /// This is a question on behalf of a scan.
         var parent: RequestHandle?
         /// Of a scan over several tablets: from where on their time is still to be asked for, and the highest so far.
