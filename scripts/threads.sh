@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the server with ThreadSanitizer, and runs process tests with it: by default the one with everything going on at once.
-# Whatever the sanitizer says is printed, and fails the run.
+# Each report of the sanitizer is printed, and fails the run.
 #
 #   scripts/threads.sh                                       what CI runs
 #   scripts/threads.sh cluster/test_administration.py        other tests of Tests/Process

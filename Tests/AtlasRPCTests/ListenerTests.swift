@@ -3,7 +3,7 @@ import NIOCore
 import Synchronization
 import Testing
 
-/// A server goes on listening, whatever `accept` says.
+/// A server goes on listening after each error of `accept`.
 @Suite(.timeLimit(.minutes(1))) struct ListenerTests {
     @Test func aListenerThatTheSystemEndsIsOpenedAgain() async throws {
         let losses = Atomic<Int>(0)

@@ -46,7 +46,7 @@ extension TabletReplica {
 
     /// The tablet's time: by it consistent reads tell what has expired, and it is the version of what they show. It is at or
     /// above every stamp that is applied, and no owner, this one or a later one, stamps anything at or below it any more: so
-    /// what a read has found expired stays so for all reads and writes that follow, whatever the clocks of their nodes say.
+    /// what a read has found expired stays so for all reads and writes that follow, also at nodes whose clocks are behind.
     mutating func advanceTime(context: inout StepContext) -> Timestamp {
         if let ownership, applied.appliedSlot == ownership.lastSlot {
             closed = max(closed, mutated(.timeOfClock) ? context.readClock() : closedByOwner(context: context))

@@ -1326,7 +1326,7 @@ package nonisolated struct Atlas_Receipt: Sendable {
   package var quorumRegions: [Int32] = []
 
   /// How far the state that was read may lie behind, in milliseconds: at least everything that was acknowledged so long ago
-  /// is in it, whatever the clocks of the nodes show. 0 for a consistent read and a write. 2^64 - 1: the node does not know;
+  /// is in it, also where the clocks of the nodes differ. 0 for a consistent read and a write. 2^64 - 1: the node does not know;
   /// so it is where it has not heard the owner answer yet, and for a read at a version since which something was written.
   package var stalenessMs: UInt64 = 0
 
