@@ -62,6 +62,7 @@ extension World {
         }
         try checkExpectations()
         try readEverything()
+        try writeEverything()
         if options.faults.clockJump > 0 { try writeWithRightClocks() }
         try settle()
     }
@@ -108,6 +109,17 @@ extension World {
             guard clients[number].attempt == nil else {
                 throw SimulationFailure("liveness", "key \(name) cannot be read")
             }
+        }
+    }
+
+    /// And written: a request that ends by its deadline is over, but a tablet without an owner is not well.
+    private func writeEverything() throws(SimulationFailure) {
+        let alive = nodes.indices.filter { nodes[$0].isUp }
+        for key in 0..<options.workload.keys {
+            let node = clientRandom.pick(alive)
+            if try insist(on: .local, key, at: node) != nil { continue }
+            note(describeNodes())
+            throw SimulationFailure("liveness", "\(SimulatedClient.key(key)) cannot be written by \(name(node))")
         }
     }
 

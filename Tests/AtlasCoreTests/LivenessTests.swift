@@ -103,7 +103,7 @@ struct LivenessTests {
         liveness.hear(0, incarnation: 7, now: 5)
         liveness.others[0].supportEpoch = 4
         liveness.others[0].supportUntil = 100
-        liveness.others[0].grant = (9, 100)
+        liveness.others[0].grant = .init(epoch: 9, until: 100, incarnation: 7)
         liveness.others[0].nextSequence = 12
         let voter = Voter(node: nodeID(1), incarnation: 7, region: region)
         #expect(liveness.support(from: voter, acknowledgedIn: 4) == 100)
@@ -128,7 +128,7 @@ struct LivenessTests {
         #expect(liveness.isPresent(0, incarnation: 7, session: nil, now: 5), "nobody has been heard before")
         liveness.hear(0, incarnation: 7, now: 5)
         _ = liveness.meet(0, session: 50)
-        liveness.others[0].grant = (9, 100)
+        liveness.others[0].grant = .init(epoch: 9, until: 100, incarnation: 7)
         #expect(!liveness.isPresent(0, incarnation: 8, session: nil, now: 6))
         #expect(!liveness.isPresent(0, incarnation: 8, session: 50, now: 6))
         #expect(liveness.isPresent(0, incarnation: 8, session: 51, now: 6))
@@ -146,7 +146,7 @@ struct LivenessTests {
         var liveness = liveness()
         liveness.hear(0, incarnation: 7, now: 5)
         _ = liveness.meet(0, session: 50)
-        liveness.others[0].grant = (9, 100)
+        liveness.others[0].grant = .init(epoch: 9, until: 100, incarnation: 7)
         liveness.hear(0, incarnation: 8, now: 6)
         let isPresent = [liveness.meet(0, session: 60), liveness.meet(0, session: 60), liveness.meet(0, session: 59)]
         #expect(isPresent == [nil, true, false])

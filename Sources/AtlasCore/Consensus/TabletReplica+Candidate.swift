@@ -176,9 +176,12 @@ extension TabletReplica {
     /// Begins phase 1 where a Q1 would promise, and a Q2 can be reached: an owner without it would get nothing done, and be
     /// in the way of a candidate that has both.
     private mutating func prepareIfProbed(context: inout StepContext) {
-        guard let candidacy, candidacy.isProbing, quorums.isPrepareQuorum(candidacy.votes),
-            reachesAcceptQuorum(context: context)
-        else { return }
+        guard let candidacy, candidacy.isProbing, quorums.isPrepareQuorum(candidacy.votes) else { return }
+        guard reachesAcceptQuorum(context: context) else {
+            // Every voter may have answered already: no answer to come would have the candidate look again.
+            if mutated(.proberSleeps) { return }
+            return call(by: context.now.monotonic + context.settings.heartbeatInterval, context: &context)
+        }
         self.candidacy = nil
         startElection(context: &context)
     }

@@ -24,7 +24,7 @@ package struct TabletReplica: Sendable {
     var strandedSince: UInt64?
     /// The ballot that its owner owns no more, as it showed by probing.
     var abandoned: Ballot?
-    /// When its stamps leapt ahead, as far as is seen here (see `StepContext.isRecent`); milliseconds since 1970.
+    /// When its stamps leapt ahead, as far as is seen here (see `StepContext.isRecent`); monotonic nanoseconds.
     var leaptAt: UInt64 = 0
     package internal(set) var fresh: FreshMarks
     /// Every slot up to here is chosen, and known here.

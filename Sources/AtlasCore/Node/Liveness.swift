@@ -67,8 +67,8 @@ package struct OtherNode: Sendable {
     package internal(set) var isSuspected = false
     package internal(set) var roundTrip = RoundTrip()
 
-    /// Support given: its epoch, and until when it runs by this node's clock.
-    var grant: (epoch: UInt64, until: UInt64)?
+    /// Support given.
+    var grant: Grant?
     /// Support received.
     var supportEpoch: UInt64 = 0
     var supportUntil: UInt64 = 0
@@ -91,6 +91,15 @@ package struct OtherNode: Sendable {
     init(node: NodeID, region: RegionID) {
         self.node = node
         self.region = region
+    }
+
+    /// Support in an epoch.
+    struct Grant: Sendable {
+        let epoch: UInt64
+        /// Until when it runs; monotonic nanoseconds.
+        var until: UInt64
+        /// Of the node it was given to. That one may still live and count on it; another one under its name does not prolong it.
+        let incarnation: UInt64
     }
 }
 

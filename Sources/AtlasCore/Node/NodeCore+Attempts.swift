@@ -260,6 +260,10 @@ extension NodeCore {
             if let key = configElsewhere(for: origin.request)?.key, directory.owner(of: key) == sender {
                 directory.noteOwner(nil, of: key)
             }
+            // The owner of the tablet here says that it is over.
+            if let place = place(of: origin.request), tablets[place].promised.owner == sender {
+                inquire(after: tablets[place].config, epoch: 0)
+            }
         default: break
         }
         judge(reply, of: origin, response.id, attempt: response.attempt)

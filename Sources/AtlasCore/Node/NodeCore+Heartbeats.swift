@@ -48,6 +48,7 @@ extension NodeCore {
         context.liveness.nextHeartbeat = now + context.settings.heartbeatInterval
         context.wake(by: context.liveness.nextHeartbeat)
         let clock = context.readClock()
+        inquireAfterStalled()
         let closed = idleClosed()
         let distances = context.liveness.measuredDistances()
         for index in context.liveness.others.indices {
@@ -164,18 +165,21 @@ extension NodeCore {
     /// Prolongs the running support of a node, or begins a new epoch of it. Numbers are clock readings, so that they never
     /// repeat, across restarts too.
     ///
-    /// Support for a node that does not hear this one, or that has given up a tablet, would only keep others from taking over:
-    /// it runs out.
+    /// Support for a node that does not hear this one, that has lost its disk, or that has given up a tablet would only keep
+    /// others from taking over: it runs out.
     private mutating func grantSupport(to index: Int, now: UInt64) -> UInt64 {
         let duration = context.settings.supportDuration
         guard duration > 0, !context.liveness.others[index].isSuspected else { return 0 }
+        let incarnation = context.liveness.others[index].incarnation
         if let grant = context.liveness.others[index].grant, grant.until > now {
-            guard !tablets.contains(where: { $0.isAbandoned(in: grant.epoch) }) else { return 0 }
-            context.liveness.others[index].grant = (grant.epoch, now + duration)
+            guard grant.incarnation == incarnation || mutated(.supportInherited),
+                !tablets.contains(where: { $0.isAbandoned(in: grant.epoch) })
+            else { return 0 }
+            context.liveness.others[index].grant!.until = now + duration
             return grant.epoch
         }
         let epoch = context.takeStamps().rawValue
-        context.liveness.others[index].grant = (epoch, now + duration)
+        context.liveness.others[index].grant = .init(epoch: epoch, until: now + duration, incarnation: incarnation)
         return epoch
     }
 

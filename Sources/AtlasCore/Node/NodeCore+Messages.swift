@@ -78,10 +78,11 @@ extension NodeCore {
         }
     }
 
-    /// The later tablets that this node knows of, those that it holds first.
+    /// The later tablets that this node knows of: those of the same name first, then those that it holds.
     private func successors(of key: TabletKey) -> [TabletConfig] {
-        let held = tablets.map(\.config).filter { $0.epoch > key.epoch }
-        return Array((held + directory.configs.filter { $0.epoch > key.epoch }).prefix(Self.hintsMax))
+        let later = (tablets.map(\.config) + directory.configs).filter { $0.epoch > key.epoch }
+        let named = later.filter { $0.tablet == key.tablet }
+        return Array((named + later.filter { $0.tablet != key.tablet }).prefix(Self.hintsMax))
     }
 
     static let hintsMax = 16
@@ -95,9 +96,11 @@ extension NodeCore {
                 offerAsCandidate(index, to: sender)
             }
         case .notVoter:
+            leaveFollowed(by: refused.configs, areEstablished: true)
             noteEstablished(refused.configs)
         case .superseded:
             // That a later epoch exists says that the one before it was held by quorums.
+            leaveFollowed(by: refused.configs, areEstablished: false)
             noteEstablished(refused.configs, named: false)
             if let index = retired.firstIndex(where: { $0.replica.key == refused.tablet }) {
                 retired[index].replica.noteGone(sender)

@@ -10,10 +10,7 @@ extension NodeCore {
     }
 
     private func isPast(_ config: TabletConfig) -> Bool {
-        func follows(_ other: TabletConfig) -> Bool {
-            other.epoch > config.epoch && other.range.overlaps(config.range)
-        }
-        return tablets.contains { follows($0.config) } || directory.configs.contains(where: follows)
+        tablets.contains { $0.config.follows(config) } || directory.configs.contains { $0.follows(config) }
     }
 
     /// A weak scan over tablets that are all here is served at the highest version that all of them have closed, if that is

@@ -144,19 +144,6 @@ extension NodeCore {
         fetches.contains { $0.isInstalling && $0.body?.config.range.overlaps(range) ?? false }
     }
 
-    /// Whether what follows an epoch, whose seal this node has not seen, is here as a whole. A part alone must not take its
-    /// place: what this node has accepted may be needed to find the seal, and the other part with it.
-    private func isFollowed(_ config: TabletConfig) -> Bool {
-        config.range.isCovered(by: followers(of: config).map(\.range))
-    }
-
-    private func followers(of config: TabletConfig) -> [TabletConfig] {
-        let here = tablets.map(\.config) + fetches.filter(\.isComplete).compactMap { $0.body?.config }
-        // That an epoch was sealed says that a quorum held its state.
-        let elsewhere = directory.configs.filter { $0.epoch > config.epoch + 1 }
-        return (here + elsewhere).filter { $0.epoch > config.epoch && $0.range.overlaps(config.range) }
-    }
-
     mutating func receiveInstalled(_ body: ConfigBody, _ state: TabletState) {
         var following: [TabletKey: [TabletConfig]] = [:]
         for tablet in tablets where tablet.config.range.overlaps(body.config.range) {
@@ -193,16 +180,6 @@ extension NodeCore {
         beginInstalling()
     }
 
-    /// A later epoch's state has taken the place of this one's, whose seal this node has not seen.
-    private mutating func supersede(_ tablet: TabletID, by configs: [TabletConfig]) {
-        guard let index = index(of: tablet) else { return }
-        context.mark(.superseded)
-        var old = remove(at: index)
-        old.retire(context: &context)
-        old.ownership = nil
-        retire(old, successors: configs, established: configs.map { $0.epoch > old.config.epoch + 1 })
-    }
-
     mutating func tickFetches() {
         let now = context.now.monotonic
         for index in fetches.indices.reversed() where !fetches[index].isInstalling {
@@ -230,10 +207,7 @@ extension NodeCore {
         context.wake(by: fetches[index].due)
         guard let range = fetches[index].body?.config.range else { return }
         for config in tablets.map(\.config) where config.range.overlaps(range) && !isFollowed(config) {
-            let envelope = Envelope(tablet: config.tablet, epoch: 0, message: .probe(ballot: .zero))
-            for voter in config.voters where voter.node != node && !context.liveness.isSuspected(voter.node) {
-                context.send(.tablet(envelope), to: voter.node)
-            }
+            inquire(after: config, epoch: 0)
         }
     }
 }

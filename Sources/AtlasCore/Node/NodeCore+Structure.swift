@@ -9,8 +9,7 @@ package struct RetiredTablet: Sendable {
     var nextQuestion: UInt64
 
     func follows(_ earlier: RetiredTablet) -> Bool {
-        let (own, other) = (replica.config, earlier.replica.config)
-        return own.epoch > other.epoch && own.range.overlaps(other.range)
+        replica.config.follows(earlier.replica.config)
     }
 }
 
@@ -88,9 +87,7 @@ extension NodeCore {
 
     /// An epoch that had ended here before the node stopped.
     mutating func retireRestored(_ replica: TabletReplica) {
-        let later = tablets.map(\.config).filter {
-            $0.epoch > replica.config.epoch && $0.range.overlaps(replica.config.range)
-        }
+        let later = tablets.map(\.config).filter { $0.follows(replica.config) }
         retire(replica, successors: later)
     }
 
@@ -167,7 +164,7 @@ extension NodeCore {
     private func isEstablished(_ config: TabletConfig) -> Bool {
         tablets.contains { tablet in
             (tablet.key == config.key && tablet.commitPoint > .zero)
-                || (tablet.config.epoch > config.epoch && tablet.config.range.overlaps(config.range))
+                || tablet.config.follows(config)
         }
     }
 
@@ -176,9 +173,8 @@ extension NodeCore {
     private mutating func askAfter(_ tablet: RetiredTablet) {
         for (place, config) in tablet.successors.enumerated() where !tablet.established[place] {
             guard index(of: config.key) == nil else { continue }
-            let envelope = Envelope(tablet: config.tablet, epoch: config.epoch, message: .probe(ballot: .zero))
+            inquire(after: config, epoch: config.epoch)
             for voter in config.voters where voter.node != node && !context.liveness.isSuspected(voter.node) {
-                context.send(.tablet(envelope), to: voter.node)
                 let offer = SnapshotOffer(config: ConfigBody(config: config), appliedSlot: .zero)
                 context.send(.snapshotOffer(offer), to: voter.node)
             }
@@ -191,8 +187,7 @@ extension NodeCore {
         for index in retired.indices {
             for (place, successor) in retired[index].successors.enumerated() {
                 let isHeld = configs.contains {
-                    (named && $0.key == successor.key)
-                        || ($0.epoch > successor.epoch && $0.range.overlaps(successor.range))
+                    (named && $0.key == successor.key) || $0.follows(successor)
                 }
                 if isHeld { retired[index].established[place] = true }
             }

@@ -17,6 +17,8 @@ package struct NodeCore: Sendable {
     /// Tablets with writes that wait for the end of the turn.
     private var dirty: [TabletID] = []
     private var places: [TabletID: Int] = [:]
+    /// Of the tablet looked at last for whether it has stalled.
+    var stalledPlace = 0
 
     /// - Parameters:
     ///   - members: every node of the cluster that is configured, this one included.

@@ -13,7 +13,8 @@ package struct StepContext: Sendable {
     private var aheadSince: Instant?
     /// By how much stamps have been ahead of the wall clock, in milliseconds.
     private var stampLead: UInt64 = 0
-    /// A write whose id was made up to this time may have been tried before the stamps leapt ahead; milliseconds since 1970.
+    /// When stamps leapt ahead of the wall clock last: a write whose id is older may have been tried before. Monotonic
+    /// nanoseconds; 0 if never.
     private var leaptAt: UInt64 = 0
     package internal(set) var liveness: Liveness
     package let settings: ConsensusSettings
@@ -181,7 +182,7 @@ package struct StepContext: Sendable {
     private mutating func watchStampLead(idle: UInt64 = 0) {
         let lead = clock.last.milliseconds - min(clock.last.milliseconds, now.wall)
         if lead > stampLead + clientSkewMax {
-            leaptAt = skewed - min(skewed, idle / ConsensusSettings.millisecond)
+            leaptAt = max(1, now.monotonic - min(idle, now.monotonic))
             if lead > HybridClock.farAheadMilliseconds {
                 effects.append(.report("versions are \(lead) ms ahead of the time, and go on at half its speed"))
             }
@@ -191,25 +192,26 @@ package struct StepContext: Sendable {
         stampLead = lead
     }
 
-    /// When stamps leapt ahead, seen now from one to a later one: 0 if they did not.
+    /// When stamps leapt ahead, seen now from one to a later one, in monotonic nanoseconds: 0 if they did not.
     func leap(from earlier: Timestamp, to later: Timestamp) -> UInt64 {
         let leaps = later.milliseconds > earlier.milliseconds + clientSkewMax
-        return leaps && later.milliseconds > now.wall + HybridClock.farAheadMilliseconds ? skewed : 0
+        return leaps && later.milliseconds > now.wall + HybridClock.farAheadMilliseconds ? max(1, now.monotonic) : 0
     }
 
-    /// The present on the clock of a client that is ahead by what is tolerated.
-    private var skewed: UInt64 { now.wall + clientSkewMax }
-
-    /// A leap of stamps up to this, too, does not make a trace older than the window that `isRecent` leaves.
+    /// By how much the clock of a client may be ahead, in milliseconds. A leap of stamps up to this, too, does not make a
+    /// trace older than the window that `isRecent` leaves.
     private var clientSkewMax: UInt64 { settings.retryWindow / 6 }
 
     /// Whether a write with an id may be applied though stamps are so far ahead of the wall clock that it looks old: it is
     /// recent by the wall clock, and every earlier attempt got a stamp after they leapt ahead, so that its trace is found.
-    /// - Parameter leap: the last one of the tablet, milliseconds since 1970.
+    ///
+    /// When that was the monotonic clock says: the wall clock may have been wrong then, and be right now.
+    /// - Parameter leap: the last one of the tablet, in monotonic nanoseconds; 0 if there was none.
     func isRecent(_ id: RequestID, leaptAt leap: UInt64) -> Bool {
-        guard !id.isNone, stampLead > HybridClock.farAheadMilliseconds, id.milliseconds > max(leaptAt, leap) else {
-            return false
-        }
+        guard !id.isNone, stampLead > HybridClock.farAheadMilliseconds else { return false }
+        let last = max(leaptAt, leap)
+        let age = (now.monotonic - min(last, now.monotonic)) / ConsensusSettings.millisecond
+        guard last == 0 || id.milliseconds > now.wall + clientSkewMax - min(age, now.wall) else { return false }
         let wall = Timestamp(milliseconds: min(now.wall, Timestamp.millisecondsMax))
         return id.isWithin(settings.retryWindow - clientSkewMax, of: wall)
             && !id.isWithin(settings.retryWindow, of: clock.last)

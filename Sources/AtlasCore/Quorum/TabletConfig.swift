@@ -43,6 +43,11 @@ package struct TabletConfig: Hashable, Sendable {
         self.pinnedRegion = pinnedRegion
     }
 
+    /// Whether this is a later epoch of some of the keys of another config.
+    package func follows(_ other: TabletConfig) -> Bool {
+        epoch > other.epoch && range.overlaps(other.range)
+    }
+
     package var key: TabletKey {
         TabletKey(tablet: tablet, epoch: epoch)
     }

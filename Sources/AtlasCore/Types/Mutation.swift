@@ -37,6 +37,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case timeOfClock = "time-of-clock"
     case stalenessByStamps = "staleness-by-stamps"
     case strandedOwnerStays = "stranded-owner-stays"
+    case proberSleeps = "prober-sleeps"
+    case supportInherited = "support-inherited"
     case stampsTellTheAge = "stamps-tell-the-age"
     case globalTooEarly = "global-too-early"
     case nothingRelayed = "nothing-relayed"
