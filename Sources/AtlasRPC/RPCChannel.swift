@@ -349,6 +349,15 @@ extension RPCChannel {
         return .nanoseconds(Int64(nanoseconds * .random(in: 0.8...1.2)))
     }
 
+    /// Ends the pause after failed attempts: something says that the server is there again.
+    package func endBackoff() {
+        runOnLoop {
+            self.backoffTimer?.cancel()
+            self.failures = 0
+            self.backoffIsOver()
+        }
+    }
+
     private func backoffIsOver() {
         guard currentState == .backingOff else { return }
         enter(.idle)

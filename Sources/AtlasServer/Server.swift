@@ -137,9 +137,13 @@ package final class Server: Sendable {
         try? await group.shutdownGracefully()
     }
 
-    /// Finishes, within a bound, what clients have under way, and sends those of sessions to other nodes.
+    /// Finishes, within a bound, what clients have under way, and sends those of sessions to other nodes, not all to one.
     private func endCalls() async {
-        for loop in loops { loop.eventLoop.execute { loop.endSessions() } }
+        let members = await node.membersToGoTo()
+        for (number, loop) in loops.enumerated() {
+            let next = members.isEmpty ? nil : members[number % members.count]
+            loop.eventLoop.execute { loop.endSessions(.leaving(to: next)) }
+        }
         let end = ContinuousClock.now + Self.callPatience
         while ContinuousClock.now < end, await rpc.statistics().streamsOpen > node.inboundPeers {
             try? await Task.sleep(for: .milliseconds(5))

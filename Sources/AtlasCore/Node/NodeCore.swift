@@ -91,6 +91,20 @@ package struct NodeCore: Sendable {
         !dirty.isEmpty
     }
 
+    /// Whether other nodes own what this leaving node owned, and no request of another node waits here: that node would hear
+    /// nothing, and try again only once an answer is overdue.
+    package var hasLeft: Bool {
+        tablets.allSatisfy(\.hasLeft) && context.requests.remotes.isEmpty
+    }
+
+    /// Where clients do well to go when this node ends: the nodes that own what is here, without repetition; where none is
+    /// known, those that are heard.
+    package var nodesToGoTo: [NodeID] {
+        let heard = context.liveness.others.filter { !$0.isSuspected && !$0.isLeaving }.map(\.node)
+        let owners = heard.filter { node in tablets.contains { $0.presumedOwner == node } }
+        return owners.isEmpty ? heard : owners
+    }
+
     /// How many requests are under way for clients here and elsewhere.
     package var requestCount: Int {
         context.requests.origins.count + context.requests.remotes.count

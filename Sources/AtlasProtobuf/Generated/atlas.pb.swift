@@ -1426,7 +1426,7 @@ package nonisolated struct Atlas_ErrorDetail: Sendable {
   /// 0 where the error is not about a tablet.
   package var tablet: UInt64 = 0
 
-  /// The presumed owner of the tablet: its configured id and address; empty where unknown.
+  /// The presumed owner of the tablet: its configured id and address; empty where unknown. SHUTTING_DOWN: a node to go to.
   package var ownerNode: String = String()
 
   package var ownerAddress: String = String()

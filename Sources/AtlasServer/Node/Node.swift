@@ -211,10 +211,16 @@ package final class Node: Sendable {
         } while await !hasLeft() && ContinuousClock.now < end
     }
 
+    /// Where clients do well to go now.
+    func membersToGoTo() async -> [ClusterMember] {
+        let nodes = try? await pool.runIfActive { [self] in inspect(\.nodesToGoTo) }
+        return (nodes.flatMap(\.self) ?? []).compactMap { id in members.first { $0.id == id } }
+    }
+
     private static let leaveInterval = Duration.milliseconds(10)
 
     private func hasLeft() async -> Bool {
-        let hasLeft = try? await pool.runIfActive { [self] in inspect { core in core.tablets.allSatisfy(\.hasLeft) } }
+        let hasLeft = try? await pool.runIfActive { [self] in inspect { core in core.hasLeft } }
         return hasLeft.flatMap(\.self) ?? true
     }
 

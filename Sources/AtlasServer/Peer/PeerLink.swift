@@ -204,11 +204,17 @@ extension PeerLink {
         if isNameTaken, lane == .consensus { onNameTaken(status.message) }
         failures += 1
         let pause = min(Self.retryMax.nanoseconds, Self.retryMin.nanoseconds << min(failures, 10))
-        loop.scheduleTask(in: .nanoseconds(pause)) { [weak self] in self?.retry() }
+        loop.scheduleTask(in: .nanoseconds(pause)) { [weak self] in self?.retry(isHeard: false) }
     }
 
-    private func retry() {
+    /// - Parameter isHeard: the other node has just opened a link of its own, so that there is no reason to wait any more.
+    func retry(isHeard: Bool) {
+        if isHeard {
+            channel.endBackoff()
+            failures = 0
+        }
         guard isWaiting else { return }
         state = .idle
+        if isHeard { open() }
     }
 }

@@ -115,6 +115,7 @@ final class PeerInbound: RPCStreamHandler {
                 call.eventLoop.execute { call.finish(RPCStatus(.unavailable, "the link is not needed any more")) }
             }
             node.noteAddress(of: hello)
+            peers.retryLinks(to: id)
         } catch {
             if error.isNameTaken { node.settleName(of: hello) }
             call.finish(RPCStatus(error.code, error.reason))

@@ -170,6 +170,13 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
         self.end(former)
     }
 
+    /// Another node has just been heard: it is there, however long it was not.
+    func retryLinks(to node: NodeID) {
+        onLoop { [self] in
+            for link in links[node]?.lanes ?? [] { link.retry(isHeard: true) }
+        }
+    }
+
     private func end(_ links: Set<Int>) {
         let ends = inbound.withLockedValue { inbound in links.compactMap { inbound.removeValue(forKey: $0) } }
         for end in ends { end() }

@@ -10,8 +10,8 @@ package final class LoopContext: @unchecked Sendable {
     var statistics = OperationStatistics()
     /// Sessions that are open.
     var sessions = 0
-    /// The node is about to end: sessions take no more calls.
-    private(set) var isEndingSessions = false
+    /// Once the node is about to end: sessions take no more calls, and say this.
+    private(set) var farewell: ServiceError?
     private var sessionCount = 0
     private var sessionEnds: [Int: () -> Void] = [:]
     private var waiting: [NodeRequest] = []
@@ -40,8 +40,8 @@ package final class LoopContext: @unchecked Sendable {
         sessionEnds[session] = nil
     }
 
-    func endSessions() {
-        isEndingSessions = true
+    func endSessions(_ farewell: ServiceError) {
+        self.farewell = farewell
         for end in sessionEnds.values { end() }
     }
 

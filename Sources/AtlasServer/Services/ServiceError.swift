@@ -165,11 +165,13 @@ extension ServiceError {
         }
     }
 
-    static let leaving = ServiceError(
-        .unavailable,
-        .shuttingDown,
-        "the node is shutting down; nothing was changed by this attempt"
-    )
+    /// - Parameter next: a node that the client does well to go to.
+    static func leaving(to next: ClusterMember?) -> ServiceError {
+        ServiceError(.unavailable, .shuttingDown, "the node is shutting down; nothing was changed by this attempt") {
+            $0.ownerNode = next?.name ?? ""
+            $0.ownerAddress = next?.address.description ?? ""
+        }
+    }
 
     /// - Parameter waitsFor: what keeps a node from starting; empty where that is nothing but itself.
     convenience init(_ unavailable: NodeUnavailable, waitsFor: String = "") {

@@ -60,7 +60,7 @@ final class SessionStream: RPCStreamHandler, @unchecked Sendable {
                 guard call.isOpen, let next = try calls.next() else { return }
                 receive(next)
             }
-            if loop.isEndingSessions { finishIfDone() }
+            if loop.farewell != nil { finishIfDone() }
         } catch {
             return call.finish(ServiceError.malformed(error).rpcStatus)
         }
@@ -120,7 +120,7 @@ extension SessionStream {
             guard inProgress[next.id] == nil else {
                 return refuse(next.id, .invalid("a call with this id is in progress", code: .callIDInUse))
             }
-            guard !loop.isEndingSessions else { return refuse(next.id, .leaving) }
+            if let farewell = loop.farewell { return refuse(next.id, farewell) }
             guard inProgress.count < Self.callsMax else {
                 return refuse(
                     next.id,
@@ -226,9 +226,9 @@ extension SessionStream {
     }
 
     private func finishIfDone() {
-        guard isHalfClosed || loop.isEndingSessions, inProgress.isEmpty, call.isOpen else { return }
+        guard inProgress.isEmpty, call.isOpen, let status = isHalfClosed ? .ok : loop.farewell?.rpcStatus else { return }
         flush()
-        call.finish(isHalfClosed ? .ok : ServiceError.leaving.rpcStatus)
+        call.finish(status)
     }
 }
 

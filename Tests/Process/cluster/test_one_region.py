@@ -11,7 +11,7 @@ from itertools import pairwise
 import grpc
 import pytest
 
-from support.client import Client, fails, request_id
+from support.client import Client, Failure, fails, request_id
 from support.cluster import Cluster, Node, until, works
 from support.protos import admin_pb2
 from support.protos import atlas_pb2 as pb
@@ -162,45 +162,62 @@ def test_stopping_a_node_takes_no_time(start_cluster: StartCluster) -> None:
 
 
 class Writer:
-    """Writes one key at one node, again and again, and notes when that worked."""
+    """Writes one key at one node, again and again, each time once, and notes when it was told that this was done."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._is_over = threading.Event()
-        self.times = [time.monotonic()]
+        self._times = [time.monotonic()]
+        self._failures: list[str] = []
         self._thread = threading.Thread(target=self._write)
         self._thread.start()
 
     def _write(self) -> None:
         while not self._is_over.is_set():
-            put_until_it_works(self._client, b"written", b"value")
-            self.times.append(time.monotonic())
+            try:
+                assert self._client.put(b"written", b"value").success
+            except grpc.RpcError as error:
+                self._failures.append(str(error))
+                time.sleep(0.05)
+            self._times.append(time.monotonic())
 
-    def longest_pause(self) -> float:
+    def stop(self) -> tuple[float, list[str]]:
+        """The longest pause, in seconds, and what failed."""
         self._is_over.set()
         self._thread.join()
-        return max(after - before for before, after in pairwise(self.times))
+        return max(after - before for before, after in pairwise(self._times)), self._failures
 
 
-def test_a_rolling_restart_pauses_nothing_for_long(start_cluster: StartCluster) -> None:
-    """Each owner in turn, under writes, with a session that its client leaves open. Suspicion takes longer than the bound."""
+def test_a_rolling_restart_loses_no_call_and_pauses_nothing_for_long(start_cluster: StartCluster) -> None:
+    """Each owner in turn, as soon as the one before it serves again, under writes at both other nodes and with a session that
+    its client leaves open. Suspicion takes two seconds."""
     cluster = start_cluster([3])
     pauses = []
-    for _ in range(3):
+    for _ in range(4):
         owner = cluster[cluster.owner(cluster.nodes[0])]
-        writer = Writer(cluster.client(others(cluster, owner)[0]))
+        left = others(cluster, owner)
+        writers = [Writer(cluster.client(node)) for node in left]
         with Session(cluster.client(owner)) as session:
             session.send(pb.SessionCall(id=1, put=pb.PutRequest(key=b"session", value=b"value")))
             assert session.answer(1).put.success
             assert owner.stop() == 0
             assert session.ended.wait(5)
-            assert session.error is not None and session.error.code() == grpc.StatusCode.UNAVAILABLE
-        time.sleep(2)
-        pauses.append(writer.longest_pause())
+            assert session.error is not None
+            failure = Failure()
+            failure.take(session.error)
+        time.sleep(1)
+        for writer in writers:
+            pause, failures = writer.stop()
+            assert not failures
+            pauses.append(round(pause, 3))
+        assert failure.code == "SHUTTING_DOWN"
+        assert failure.detail is not None
+        assert failure.detail.owner_node == cluster.owner(left[0])
+        assert failure.detail.owner_address == cluster[failure.detail.owner_node].address
         owner.start()
         cluster.wait_until_it_serves(owner)
     print(f"pauses: {pauses}")
-    assert max(pauses) < 1.2
+    assert max(pauses) < 0.3
 
 
 def test_a_request_without_a_deadline_does_not_wait_for_ever(start_cluster: StartCluster) -> None:
