@@ -99,6 +99,7 @@ extension OptionField {
         .init("", "liveness-bound", .time(\.livenessBound)),
         .init("", "lasting-cuts", .flag(\.hasLastingCuts)),
         .init("", "lost-region", .flag(\.losesOwnersRegion)),
+        .init("", "rolling-restart", .flag(\.hasRollingRestart)),
         .init("", "lost", .int(\.lostPermille)),
         .init("", "events-max", .int(\.eventsMax)),
         .init("", "one-timer", .flag(\.hasOneTimer)),

@@ -64,6 +64,7 @@ extension World {
         try readEverything()
         try writeEverything()
         if options.faults.clockJump > 0 { try writeWithRightClocks() }
+        if options.hasRollingRestart { try restartOwnersInTurn() }
         try settle()
     }
 

@@ -23,6 +23,8 @@ package struct SimulationOptions: Sendable {
     package var hasLastingCuts = false
     /// Whether the owner's region is lost after the faults, right after the answer to a global write.
     package var losesOwnersRegion = false
+    /// Whether the owners are restarted in turn once everything has healed.
+    package var hasRollingRestart = false
     /// Thousandths of the nodes that stay dead when faults end, as far as every tablet keeps its quorums.
     package var lostPermille = 300
     /// A node has one timer, set to the earliest wake that was asked for, as the server has. Without it each wake comes
@@ -148,6 +150,7 @@ extension SimulationOptions {
         // Without the fast path a write waits for more than the quorums that the law is about.
         options.hasLastingCuts = random.chance(400) && options.settings.fastPathEnabled
         options.losesOwnersRegion = shape.count > 1 && random.chance(400)
+        options.hasRollingRestart = shape.count == 1 && shape[0] > 2
         return options
     }
 

@@ -12,6 +12,7 @@ package struct SimulationStatistics: Sendable {
     /// Runs with a phase in which some links failed for good.
     package internal(set) var lastingCuts = 0
     package internal(set) var lostRegions = 0
+    package internal(set) var rollingRestarts = 0
     package internal(set) var checked = 0
     package internal(set) var commits = 0
     package internal(set) var leaseReads = 0
@@ -47,6 +48,7 @@ package struct SimulationStatistics: Sendable {
         snapshots += other.snapshots
         lastingCuts += other.lastingCuts
         lostRegions += other.lostRegions
+        rollingRestarts += other.rollingRestarts
         checked += other.checked
         commits += other.commits
         leaseReads += other.leaseReads

@@ -40,6 +40,7 @@ struct ReportFile: Encodable {
             "snapshots": numbers.snapshots,
             "lasting_cuts": numbers.lastingCuts,
             "lost_regions": numbers.lostRegions,
+            "rolling_restarts": numbers.rollingRestarts,
             "checked_operations": numbers.checked,
         ]
         network = numbers.network

@@ -36,6 +36,7 @@ struct ReportTable {
             ("snapshots", numbers.snapshots),
             ("lasting cuts", numbers.lastingCuts),
             ("lost regions", numbers.lostRegions),
+            ("rolling restarts", numbers.rollingRestarts),
             ("checked operations", numbers.checked),
         ] {
             text += row(name, Quantity.count(count))

@@ -142,6 +142,22 @@ struct RecoveryTests {
         #expect(recovery.committedCount == 7 && !recovery.lacksChosenSlots)
     }
 
+    /// An owner hands its ballot on together with all that it has proposed. What the next owner says of slots that are held at
+    /// the ballot before it holds; what an owner with a phase 1 of its own says of them does not.
+    @Test func aCommitPointCoversTheBallotsItWasHandedOnFrom() throws {
+        let first = ballot(1, 1)
+        let handedOn = Ballot(counter: 1, node: nodeID(1), handoff: 1, owner: nodeID(2))
+        for (next, chosen) in [(handedOn, 6), (ballot(2, 2), 3)] {
+            var recovery = TabletRecovery(state: emptyState())
+            for record in [
+                entriesRecord(1...3, first, commitPoint: 0),
+                entriesRecord(4...6, first, commitPoint: 3),
+                entriesRecord(7...9, next, commitPoint: 6),
+            ] { _ = try recovery.replay(record) }
+            #expect(recovery.committedCount == chosen)
+        }
+    }
+
     private func entriesRecord(_ numbers: ClosedRange<UInt64>, _ ballot: Ballot, commitPoint: UInt64) -> LogRecord {
         let entries = numbers.map {
             Entry(slot: slot($0), ballot: ballot, stamp: stamp($0), payload: .noOperation)

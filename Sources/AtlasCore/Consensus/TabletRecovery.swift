@@ -110,12 +110,15 @@ package struct TabletRecovery: Sendable {
         statements[known].commitPoint = max(statements[known].commitPoint, statement.commitPoint)
     }
 
-    /// Moves across the slots that are held at the ballot of a statement or at a higher one: what was chosen at a ballot
-    /// is what every higher ballot proposes. An entry of a lower ballot may be another than the chosen one.
+    /// Moves across the slots that are held at the ballot of a statement, at one that it was handed on from, or at a higher
+    /// one: what was chosen at a ballot is what every higher ballot proposes, and who hands a ballot on has proposed nothing that
+    /// the next owner does not propose again. An entry of another lower ballot may be another than the chosen one.
     private mutating func advanceCommitPoint() {
         while let next = window[commitPoint.next],
             next.slot <= chosenThrough
-                || statements.contains(where: { $0.commitPoint >= next.slot && $0.ballot <= next.ballot })
+                || statements.contains(where: {
+                    $0.commitPoint >= next.slot && ($0.ballot <= next.ballot || $0.ballot.wasHandedOn(from: next.ballot))
+                })
         {
             commitPoint = next.slot
         }

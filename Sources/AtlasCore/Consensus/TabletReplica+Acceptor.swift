@@ -134,12 +134,12 @@ extension TabletReplica {
     }
 
     /// Waits for the promise and for all entries, those of earlier messages too that `acceptedThrough` now reaches.
-    private mutating func acknowledge(hasGap: Bool, to owner: NodeID, context: inout StepContext) {
+    mutating func acknowledge(hasGap: Bool, to owner: NodeID, context: inout StepContext) {
         let accepted = Accepted(
             ballot: promised,
             through: acceptedThrough,
             commitPoint: commitPoint,
-            supportEpoch: nameSupport(context: context),
+            supportEpoch: promised.owner == owner ? nameSupport(context: context) : 0,
             hasGap: hasGap
         )
         context.send(envelope(.accepted(accepted)), to: owner, after: max(promiseToken, acceptToken))

@@ -3,8 +3,11 @@
 extension TabletReplica {
     /// What an owner knows of one voter.
     struct Follower: Sendable {
-        /// It holds every slot up to here, at the owner's ballot or as chosen.
+        /// It holds every slot up to here, at the owner's ballot or as chosen. Goes back where it says so after a restart:
+        /// what it acknowledged is in its log, and it does not know what of it is chosen.
         var matched = Slot.zero
+        /// It has started again, and not said how far it is.
+        var isAnew = false
         /// As it said last.
         var commitPoint = Slot.zero
         /// The next slot to send.
@@ -59,6 +62,12 @@ extension TabletReplica {
 
     mutating func noteProgress(_ accepted: Accepted, from voter: Int, context: inout StepContext) {
         var follower = ownership!.followers[voter]
+        follower.isAnew = false
+        let now = context.now.monotonic
+        if accepted.hasGap, accepted.through < follower.matched, follower.rewindDue <= now {
+            follower.matched = accepted.through
+            follower.commitPoint = accepted.commitPoint
+        }
         let isProgress = accepted.through > follower.matched || accepted.commitPoint > follower.commitPoint
         follower.matched = max(follower.matched, accepted.through)
         follower.commitPoint = max(follower.commitPoint, accepted.commitPoint)
@@ -73,7 +82,6 @@ extension TabletReplica {
         ownership!.followers[voter] = follower
         guard voter != selfIndex else { return }
         context.liveness.noteAcknowledgement(of: config.voters[voter].node, epoch: accepted.supportEpoch)
-        let now = context.now.monotonic
         if accepted.hasGap, accepted.through.next < follower.next, follower.rewindDue <= now {
             // What is between will not come by itself: begin again behind what it holds, once in a round trip.
             ownership!.followers[voter].next = min(follower.held, accepted.through).next
@@ -82,6 +90,28 @@ extension TabletReplica {
         catchUp(voter, context: &context)
         settleRetention(context: context)
         noteIdle(voter, context: &context)
+    }
+
+    /// A voter has got a snapshot, and has not promised this ballot: it is sent what follows without being asked first.
+    mutating func noteInstalled(_ accepted: Accepted, from voter: Int, context: inout StepContext) {
+        guard let ownership, accepted.ballot < ownership.ballot, ownership.followers[voter].needsSnapshot,
+            accepted.commitPoint >= window.base, accepted.commitPoint < ownership.nextSlot
+        else { return }
+        self.ownership!.followers[voter].commitPoint = accepted.commitPoint
+        self.ownership!.followers[voter].needsSnapshot = false
+        sendAgain(to: voter, context: &context)
+    }
+
+    /// Whether voters that make a Q2 without this node are up with what it proposes, and stay.
+    func isHeldByOthers(context: StepContext) -> Bool {
+        guard let ownership else { return true }
+        var votes = VoteSet()
+        for (index, voter) in config.voters.enumerated() where voter.node != node && context.liveness.canOwn(voter) {
+            let follower = ownership.followers[index]
+            let lag = ownership.lastSlot.rawValue - min(ownership.lastSlot, follower.held).rawValue
+            if !follower.isAnew, lag <= UInt64(limits.followerInFlightMax) { votes.insert(index) }
+        }
+        return quorums.isAcceptQuorum(votes)
     }
 
     /// Sends a voter the next run that it lacks, if it lacks any and enough of what was sent has arrived.
@@ -145,9 +175,15 @@ extension TabletReplica {
             context.changes.append(.offer(key, to: node))
             return askProgress(of: voter, context: &context)
         }
-        if follower.matched == ownership.lastSlot { return askProgress(of: voter, context: &context) }
-        // It may know more as chosen than it has acknowledged, from before this ballot.
-        self.ownership!.followers[voter].next = min(follower.held, ownership.lastSlot).next
+        sendAgain(to: voter, context: &context)
+    }
+
+    /// From behind what a voter holds: it may know more as chosen than it has acknowledged, from before this ballot.
+    private mutating func sendAgain(to voter: Int, context: inout StepContext) {
+        guard let ownership else { return }
+        let held = ownership.followers[voter].held
+        guard held < ownership.lastSlot else { return askProgress(of: voter, context: &context) }
+        self.ownership!.followers[voter].next = held.next
         catchUp(voter, context: &context)
     }
 
@@ -163,6 +199,14 @@ extension TabletReplica {
         ownership!.followers[voter].due = context.now.monotonic
         ownership!.followers[voter].backoff = 0
         call(by: context.now.monotonic, context: &context)
+    }
+
+    /// A node has started again: it holds no less than it acknowledged, and may know less of it to be chosen.
+    mutating func greetAnew(_ node: NodeID, context: inout StepContext) {
+        guard ownership != nil, let voter = config.voterIndex(of: node) else { return }
+        ownership!.followers[voter].isAnew = true
+        ownership!.followers[voter].commitPoint = .zero
+        greet(node, context: &context)
     }
 
     /// A voter does not hold the tablet. It may be about to, by the seal that made it; if it says so again, it is not.

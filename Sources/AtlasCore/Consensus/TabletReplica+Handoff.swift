@@ -40,7 +40,9 @@ extension TabletReplica {
     mutating func finishMove(context: inout StepContext) {
         guard let ownership, let target = ownership.target else { return }
         let follower = ownership.followers[target.voter]
-        guard follower.matched >= ownership.confirmationSlot, follower.matched >= window.base else { return }
+        guard !follower.isAnew, follower.matched >= ownership.confirmationSlot, follower.matched >= window.base else {
+            return
+        }
         let entries = window.run(above: follower.matched, through: ownership.lastSlot, bytesMax: limits.runBytesMax)
         guard entries.last?.slot ?? ownership.lastSlot == ownership.lastSlot else { return }
         let receiver = config.voters[target.voter].node

@@ -182,7 +182,10 @@ extension TabletReplica {
 
     /// Phase 3: moves the commit point to the highest slot that a Q2 holds.
     mutating func receiveAccepted(_ accepted: Accepted, from voter: Int, context: inout StepContext) {
-        guard ownership?.ballot == accepted.ballot, accepted.through < ownership!.nextSlot else { return }
+        guard ownership?.ballot == accepted.ballot else {
+            return noteInstalled(accepted, from: voter, context: &context)
+        }
+        guard accepted.through < ownership!.nextSlot else { return }
         noteProgress(accepted, from: voter, context: &context)
         if let (chosen, votes) = chosenSlot(context: context) {
             markCommitted(through: chosen, votes: votes, context: &context)

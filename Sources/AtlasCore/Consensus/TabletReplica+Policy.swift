@@ -67,7 +67,7 @@ extension TabletReplica {
         guard let ownership else { return nil }
         var best: Int?
         for (index, voter) in config.voters.enumerated() where voter.region == region {
-            guard voter.node != node, context.liveness.canOwn(voter) else { continue }
+            guard voter.node != node, context.liveness.canOwn(voter), !ownership.followers[index].isAnew else { continue }
             if let known = best, ownership.followers[known].matched >= ownership.followers[index].matched { continue }
             best = index
         }
@@ -88,10 +88,12 @@ extension TabletReplica {
         }
     }
 
-    /// The node ends: what it owns goes to others, and it strives for nothing.
+    /// The node ends: what it owns goes to others, and it strives for nothing. It stays for a while where the others alone
+    /// would get nothing done, as when one of them has just been started.
     mutating func leave(context: inout StepContext) {
         if candidacy != nil { stepDown(context: &context) }
         electionDue = .max
+        guard context.hasLeavePatienceEnded || isHeldByOthers(context: context), !mutated(.leaverJustGoes) else { return }
         resign(context: &context)
     }
 

@@ -123,12 +123,13 @@ extension NodeCore {
     /// Whom to ask, `nil` if no node is known or this one itself; and whether that is a relay, which reaches an owner that
     /// this node does not reach.
     private func target(for origin: RequestTable.Origin) -> (node: NodeID?, isRelay: Bool) {
-        if let hint = origin.hint, isReachedOther(hint) { return (hint, false) }
         let index = presentPlace(of: origin.request)
+        let isUnsure = index == nil && isForOwner(origin.request)
+        if let hint = origin.hint, isReachedOther(hint) { return (hint, isUnsure) }
         let config = index.map { tablets[$0].config } ?? configElsewhere(for: origin.request)
         // Where this node has not heard of the tablet, another may have.
         guard let config else { return (inTurn(everybody, origin), false) }
-        if case .read(let read) = origin.request, read.consistency != .consistent, origin.hint == nil,
+        if case .read(let read) = origin.request, !isForOwner(origin.request), origin.hint == nil,
             let replica = replica(for: read.consistency, of: config)
         {
             return (replica, false)
@@ -136,17 +137,34 @@ extension NodeCore {
         let owner = origin.hint.flatMap { $0 == node ? nil : $0 } ?? presumedOwner(for: origin.request)
         // A node that holds nothing of the tablet may have heard of an owner that has been replaced since.
         let isDenied = index == nil && owner == origin.denier
-        if let owner, !isDenied, isReachedOther(owner) { return (owner, false) }
+        // One that ends may have handed the tablet on, and be gone before it can say so: another knows, or passes the request on.
+        let mayBeGone = owner.map { isLeaving($0) } ?? false
+        if let owner, !isDenied, !mayBeGone, isReachedOther(owner) { return (owner, false) }
         let isOutOfReach = !isDenied && owner.map { $0 != node } ?? false
         if index != nil, !isOutOfReach { return (nil, false) }
         // Some voter will know more, though this node itself be one of them. Where none does, what was heard of the tablet
         // is long over.
-        let voters = config.voters.filter { $0.node != node && context.liveness.isReachable($0) }.map(\.node)
-        return (inTurn(Int(origin.attempt) <= voters.count ? voters : everybody, origin), isOutOfReach)
+        let voters = config.voters.map(\.node).filter(isHeardOther)
+        let choice = inTurn(Int(origin.attempt) <= voters.count ? voters : everybody, origin)
+        // An owner that this node is told of may be one that only the node which tells of it reaches.
+        return (choice, isOutOfReach || isUnsure)
+    }
+
+    private func isForOwner(_ request: Request) -> Bool {
+        if case .read(let read) = request { read.consistency == .consistent } else { true }
     }
 
     private func isReachedOther(_ other: NodeID) -> Bool {
         other != node && !context.liveness.isSuspected(other)
+    }
+
+    private func isLeaving(_ other: NodeID) -> Bool {
+        context.liveness[other]?.isLeaving == true
+    }
+
+    /// Whether another node has said something in this life of this one, and stays.
+    private func isHeardOther(_ other: NodeID) -> Bool {
+        isReachedOther(other) && !isLeaving(other) && context.liveness[other]?.session != 0
     }
 
     private var everybody: [NodeID] {
@@ -218,16 +236,7 @@ extension NodeCore {
     mutating func deliver(_ reply: Reply, to handle: RequestHandle) {
         if context.requests.answered.remove(handle) != nil { return context.mark(.responseLate) }
         if let remote = context.requests.remotes.removeValue(forKey: handle) {
-            var configs: [TabletConfig] = []
-            if case .refused(.noSuchTablet) = reply { configs = Array(tablets.map(\.config).prefix(Self.hintsMax)) }
-            let response = ForwardedResponse(
-                session: remote.session,
-                id: remote.id,
-                attempt: remote.attempt,
-                reply: reply,
-                configs: configs
-            )
-            return context.send(.response(response), to: remote.node)
+            return respond(reply, to: remote)
         }
         if var origin = context.requests.origins[handle] {
             origin.isHere = false
@@ -235,6 +244,29 @@ extension NodeCore {
             return judge(reply, of: origin, handle, attempt: origin.attempt)
         }
         context.effects.append(.reply(handle, reply))
+    }
+
+    /// Gives an answer to the node that has the client, and tells it of tablets of which it had not heard.
+    mutating func respond(_ reply: Reply, to remote: RequestTable.Remote, knowing configs: [TabletConfig] = []) {
+        var configs = configs
+        switch reply {
+        case .refused(.noSuchTablet) where configs.isEmpty:
+            configs = Array(tablets.map(\.config).prefix(Self.hintsMax))
+        case .written(_, let receipt), .read(_, let receipt):
+            guard remote.isUnsure, configs.isEmpty, let index = index(of: receipt.tablet),
+                tablets[index].config.voterIndex(of: remote.node) == nil
+            else { break }
+            configs = [tablets[index].config]
+        default: break
+        }
+        let response = ForwardedResponse(
+            session: remote.session,
+            id: remote.id,
+            attempt: remote.attempt,
+            reply: reply,
+            configs: configs
+        )
+        context.send(.response(response), to: remote.node)
     }
 
     mutating func receive(_ response: ForwardedResponse, from sender: NodeID) {

@@ -59,14 +59,7 @@ extension NodeCore {
             let remote = context.requests.remotes[response.id]
         else { return false }
         forgetRelay(response.id)
-        let answer = ForwardedResponse(
-            session: remote.session,
-            id: remote.id,
-            attempt: remote.attempt,
-            reply: response.reply,
-            configs: response.configs
-        )
-        context.send(.response(answer), to: remote.node)
+        respond(response.reply, to: remote, knowing: response.configs)
         return true
     }
 

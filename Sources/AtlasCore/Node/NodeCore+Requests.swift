@@ -166,7 +166,8 @@ extension NodeCore {
             node: sender,
             session: forwarded.session,
             id: forwarded.id,
-            attempt: forwarded.attempt
+            attempt: forwarded.attempt,
+            isUnsure: forwarded.mayBeRelayed
         )
         var request = forwarded.request
         let (deadline, overflow) = context.now.monotonic.addingReportingOverflow(forwarded.remaining)

@@ -53,7 +53,11 @@ extension NodeCore {
         let config = offer.config.config
         if let index = index(of: config.key) {
             // Behind the log: only what is ahead of the state here is of use.
-            guard offer.appliedSlot > tablets[index].commitPoint else { return context.mark(.snapshotStale) }
+            guard offer.appliedSlot > tablets[index].commitPoint else {
+                context.mark(.snapshotStale)
+                // The owner need not wait for an answer to know better.
+                return tablets[index].acknowledge(hasGap: false, to: sender, context: &context)
+            }
         } else {
             guard needsState(of: config) else { return }
         }
@@ -149,10 +153,12 @@ extension NodeCore {
         for tablet in tablets where tablet.config.range.overlaps(body.config.range) {
             following[tablet.key] = followers(of: tablet.config)
         }
+        let holder = fetches.first { $0.key == body.config.key && $0.isInstalling }?.holder
         fetches.removeAll { $0.key == body.config.key }
         context.mark(.snapshotInstalled)
         if let index = index(of: body.config.key) {
             tablets[index].receiveInstalled(state, context: &context)
+            if let holder { tablets[index].acknowledge(hasGap: false, to: holder, context: &context) }
             return beginInstalling()
         }
         for tablet in tablets.filter({ $0.config.range.overlaps(body.config.range) }) {

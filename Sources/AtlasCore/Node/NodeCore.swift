@@ -130,7 +130,7 @@ package struct NodeCore: Sendable {
         case .resign:
             for index in tablets.indices { tablets[index].resign(context: &context) }
         case .leave:
-            context.isLeaving = true
+            context.beginLeaving()
             reportLeaving()
             for index in tablets.indices { tablets[index].leave(context: &context) }
         case .message(let message, let sender, let incarnation):

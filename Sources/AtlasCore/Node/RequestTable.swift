@@ -38,6 +38,8 @@ struct RequestTable: Sendable {
         var session: UInt64
         var id: UInt64
         var attempt: UInt32
+        /// It does not know where the tablet is.
+        var isUnsure = false
     }
 
     /// Where a request has gone that another node passed on, and that this one is a relay for.

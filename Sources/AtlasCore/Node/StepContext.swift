@@ -26,8 +26,8 @@ package struct StepContext: Sendable {
     package private(set) var marks = MarkSet()
     var random: Random
     var moveBudget: MoveBudget
-    /// The node ends, and must not own anything again: a tablet that it took now would be without an owner soon.
-    var isLeaving = false
+    /// Since when the node has been about to end, in monotonic nanoseconds; `nil`: it stays.
+    private(set) var leavingSince: UInt64?
     var moves = OwnershipMoves()
     var requests = RequestTable()
     /// The last token given out.
@@ -155,6 +155,18 @@ package struct StepContext: Sendable {
         mark(.clockDistrusted)
         let times = "it shows \(shownWall) ms since 1970, and the node goes by another time"
         effects.append(.report("the wall clock is not believed: \(times)"))
+    }
+
+    mutating func beginLeaving() {
+        if leavingSince == nil { leavingSince = now.monotonic }
+    }
+
+    /// The node ends, and must not own anything again: a tablet that it took now would be without an owner soon.
+    var isLeaving: Bool { leavingSince != nil }
+
+    /// Whether the node goes even where the others may get nothing done without it.
+    var hasLeavePatienceEnded: Bool {
+        leavingSince.map { $0 + settings.suspicionMin / 2 <= now.monotonic } ?? false
     }
 
     /// The node has just started, and does not know yet whether its clock is right.

@@ -18,6 +18,11 @@ package struct Ballot: Hashable, Sendable {
         self.owner = owner ?? node
     }
 
+    /// Whether the same phase 1 led to both, and the other ballot came before.
+    package func wasHandedOn(from other: Ballot) -> Bool {
+        counter == other.counter && node == other.node && handoff > other.handoff
+    }
+
     /// Below every ballot that a node can make.
     package static let zero = Ballot(counter: 0, node: NodeID(rawValue: 0))
 }

@@ -39,6 +39,7 @@ package enum Mutation: String, CaseIterable, Sendable {
     case strandedOwnerStays = "stranded-owner-stays"
     case proberSleeps = "prober-sleeps"
     case supportInherited = "support-inherited"
+    case leaverJustGoes = "leaver-just-goes"
     case stampsTellTheAge = "stamps-tell-the-age"
     case globalTooEarly = "global-too-early"
     case nothingRelayed = "nothing-relayed"

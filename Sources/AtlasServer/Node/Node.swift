@@ -209,6 +209,8 @@ package final class Node: Sendable {
             shard.submit(.event(.leave))
             try? await Task.sleep(for: Self.leaveInterval)
         } while await !hasLeft() && ContinuousClock.now < end
+        // What the others have sent meanwhile is told where to go.
+        try? await Task.sleep(for: Self.farewell)
     }
 
     /// Where clients do well to go now.
@@ -217,6 +219,7 @@ package final class Node: Sendable {
         return (nodes.flatMap(\.self) ?? []).compactMap { id in members.first { $0.id == id } }
     }
 
+    private static let farewell = Duration.milliseconds(50)
     private static let leaveInterval = Duration.milliseconds(10)
 
     private func hasLeft() async -> Bool {
