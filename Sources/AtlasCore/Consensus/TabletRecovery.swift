@@ -110,19 +110,21 @@ package struct TabletRecovery: Sendable {
         statements[known].commitPoint = max(statements[known].commitPoint, statement.commitPoint)
     }
 
-    /// Moves across the slots that are held at the ballot of a statement, at one that it was handed on from, or at a higher
-    /// one: what was chosen at a ballot is what every higher ballot proposes, and who hands a ballot on has proposed nothing that
-    /// the next owner does not propose again. An entry of another lower ballot may be another than the chosen one.
     private mutating func advanceCommitPoint() {
-        while let next = window[commitPoint.next],
-            next.slot <= chosenThrough
-                || statements.contains(where: {
-                    $0.commitPoint >= next.slot && ($0.ballot <= next.ballot || $0.ballot.wasHandedOn(from: next.ballot))
-                })
-        {
+        while let next = window[commitPoint.next], next.slot <= chosenThrough || isVouchedFor(next) {
             commitPoint = next.slot
         }
         statements.removeAll { $0.commitPoint <= commitPoint }
+    }
+
+    /// Whether an entry is held at the ballot of a statement, at one that it was handed on from, or at a higher one: what was
+    /// chosen at a ballot is what every higher ballot proposes, and an owner that hands a ballot on has proposed nothing that the
+    /// next one does not propose again. An entry of another lower ballot may be another than the chosen one.
+    private func isVouchedFor(_ entry: Entry) -> Bool {
+        statements.contains { statement in
+            statement.commitPoint >= entry.slot
+                && (statement.ballot <= entry.ballot || statement.ballot.wasHandedOn(from: entry.ballot))
+        }
     }
 
     /// A successor's config says that this node has applied the seal in a slot, so what the log holds last of each slot up

@@ -67,7 +67,9 @@ extension TabletReplica {
         guard let ownership else { return nil }
         var best: Int?
         for (index, voter) in config.voters.enumerated() where voter.region == region {
-            guard voter.node != node, context.liveness.canOwn(voter), !ownership.followers[index].isAnew else { continue }
+            guard voter.node != node, context.liveness.canOwn(voter), !ownership.followers[index].isAnew else {
+                continue
+            }
             if let known = best, ownership.followers[known].matched >= ownership.followers[index].matched { continue }
             best = index
         }
@@ -93,7 +95,9 @@ extension TabletReplica {
     mutating func leave(context: inout StepContext) {
         if candidacy != nil { stepDown(context: &context) }
         electionDue = .max
-        guard context.hasLeavePatienceEnded || isHeldByOthers(context: context), !mutated(.leaverJustGoes) else { return }
+        guard context.hasLeavePatienceEnded || isHeldByOthers(context: context), !mutated(.leaverJustGoes) else {
+            return
+        }
         resign(context: &context)
     }
 

@@ -245,7 +245,8 @@ extension NodeCore {
 
     /// A node that lost its list gets a new one, and is asked how far it is.
     private mutating func relist(_ index: Int) {
-        for tablet in tablets.indices { tablets[tablet].greetAnew(context.liveness.others[index].node, context: &context) }
+        let node = context.liveness.others[index].node
+        for tablet in tablets.indices { tablets[tablet].greetAnew(node, context: &context) }
         for key in context.liveness.others[index].idleSender.reset() {
             guard let tablet = self.index(of: key),
                 let voter = tablets[tablet].config.voterIndex(of: context.liveness.others[index].node)

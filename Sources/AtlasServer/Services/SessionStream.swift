@@ -226,7 +226,9 @@ extension SessionStream {
     }
 
     private func finishIfDone() {
-        guard inProgress.isEmpty, call.isOpen, let status = isHalfClosed ? .ok : loop.farewell?.rpcStatus else { return }
+        guard inProgress.isEmpty, call.isOpen, let status = isHalfClosed ? .ok : loop.farewell?.rpcStatus else {
+            return
+        }
         flush()
         call.finish(status)
     }
