@@ -116,5 +116,12 @@ extension World {
         statistics.marks.formUnion(node.core!.marks)
         try judge.noteDurable(node.crash(random: &diskRandom), at: number)
         judge.noteCrash(number)
+        // The machine lives, and resets its connections; or it does not.
+        guard faultRandom.chance(700) else { return }
+        for other in nodes.indices where other != number {
+            for time in network.arrivals(from: number, to: other, now: now) {
+                schedule(.linkLost(of: number, at: other), at: time)
+            }
+        }
     }
 }

@@ -87,6 +87,8 @@ package final class World {
     /// What happens at a time.
     enum Occurrence {
         case deliver(from: Int, incarnation: UInt64, to: Int, bytes: [UInt8])
+        /// The connections of a node that crashed are reset.
+        case linkLost(of: Int, at: Int)
         case synced(node: Int, life: UInt64, token: LogToken)
         case applied(node: Int, life: UInt64, tablet: TabletID)
         case installed(node: Int, life: UInt64, tablet: TabletID, fetch: UInt64)
@@ -235,6 +237,9 @@ package final class World {
             }
             note(message.summary, .message(from: from, to: to))
             try feed(to, .message(message, from: NodeID(simulated: from), incarnation: incarnation))
+        case .linkLost(let dead, let node):
+            if postpone(occurrence, node: node) { return }
+            if nodes[node].isUp { try feed(node, .linkLost(NodeID(simulated: dead))) }
         case .synced(let node, let life, let token):
             if postpone(occurrence, node: node) { return }
             guard nodes[node].life == life, nodes[node].isUp else { return }

@@ -138,6 +138,12 @@ extension TabletReplica {
             if read.request.deadline <= context.now.monotonic {
                 context.refuse(read.handle, context.liveness.lateness)
             } else {
+                // All that carries a stamp up to a version that is asked for has been applied: what the read finds expired there
+                // stays so, like the rest.
+                if let version = read.request.version, version > closed {
+                    closed = version
+                    time = nil
+                }
                 let present = time ?? advanceTime(context: &context)
                 time = present
                 serve(read, staleness: 0, asOf: read.request.version ?? present, context: &context)

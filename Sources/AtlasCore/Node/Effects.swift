@@ -70,6 +70,8 @@ package enum Event: Sendable {
     case memberJoined(NodeCore.Member)
     /// A node has left the cluster for good, and is a voter of nothing any more.
     case memberLeft(NodeID)
+    /// A way to another node has ended, and what was under way on it with it: the node has gone, or is gone for a moment.
+    case linkLost(NodeID)
     case write(RequestHandle, WriteRequest)
     case read(RequestHandle, ReadRequest)
     indirect case admin(RequestHandle, AdminRequest)

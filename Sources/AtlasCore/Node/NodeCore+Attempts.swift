@@ -37,6 +37,8 @@ extension NodeCore {
         }
         origin.sentTo = target
         origin.hint = nil
+        origin.guide = nil
+        origin.relay = isRelay ? target : nil
         context.wake(by: min(origin.due, origin.request.deadline))
         if origin.attempt > 1 { context.mark(.requestRetried) }
         context.requests.origins[handle] = origin
@@ -126,6 +128,12 @@ extension NodeCore {
         let index = presentPlace(of: origin.request)
         let isUnsure = index == nil && isForOwner(origin.request)
         if let hint = origin.hint, isReachedOther(hint) { return (hint, isUnsure) }
+        // An owner that this node does not reach is likely to be reached by the node that has told of it.
+        if let guide = origin.guide, guide != origin.relay, origin.hint != node, isForOwner(origin.request),
+            isReachedOther(guide)
+        {
+            return (guide, true)
+        }
         let config = index.map { tablets[$0].config } ?? configElsewhere(for: origin.request)
         // Where this node has not heard of the tablet, another may have.
         guard let config else { return (inTurn(everybody, origin), false) }
@@ -146,7 +154,6 @@ extension NodeCore {
         // is long over.
         let voters = config.voters.map(\.node).filter(isHeardOther)
         let choice = inTurn(Int(origin.attempt) <= voters.count ? voters : everybody, origin)
-        // An owner that this node is told of may be one that only the node which tells of it reaches.
         return (choice, isOutOfReach || isUnsure)
     }
 
@@ -339,6 +346,7 @@ extension NodeCore {
         }
         if case .refused(.notOwner(let presumed?)) = reply, presumed != origin.sentTo {
             origin.hint = presumed
+            origin.guide = origin.sentTo
             // Another node knows better: that is no reason to become more patient.
             if !context.liveness.isSuspected(presumed) { origin.backoff = 0 }
         } else if case .refused(.notOwner) = reply {

@@ -140,6 +140,8 @@ package struct NodeCore: Sendable {
             if context.liveness.others.count == 1 { beat() }
         case .memberLeft(let node):
             forget(node)
+        case .linkLost(let node):
+            retryRequests(sentTo: node)
         case .write(let handle, let request):
             route(handle, .write(request))
         case .read(let handle, let request):

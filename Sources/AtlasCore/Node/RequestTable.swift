@@ -22,8 +22,11 @@ struct RequestTable: Sendable {
         var seenStamp = Timestamp.zero
         /// An attempt may have taken effect.
         var mayHaveEffect = false
-        /// A hint from the last refusal.
+        /// A hint from the last refusal, and who gave it.
         var hint: NodeID?
+        var guide: NodeID?
+        /// Was asked to relay the present attempt.
+        var relay: NodeID?
         /// Has said that it is not the owner, and knows of no other.
         var denier: NodeID?
         /// This is a question on behalf of a scan.

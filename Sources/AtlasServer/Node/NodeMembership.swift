@@ -85,6 +85,7 @@ final class NodeMembership: Sendable {
         if peers?.members[config.node.name]?.isRemoved ?? false { throw NodeError(.removed, Self.removedText) }
         // It would go on with what it had, and show that for ever.
         peers?.whenNameIsTaken { [shard] in shard.submit(.fail(.removed($0))) }
+        peers?.whenLinkIsLost { [shard] in shard.submit(.event(.linkLost($0))) }
         if wasMember {
             beginCore()
             if let formation { run { [self] in await gossip(formation) } }

@@ -29,6 +29,7 @@ final class PeerLink: @unchecked Sendable {
     private let member: ClusterMember
     private let hello: @Sendable (_ receiverName: String) -> PeerHello?
     private let onNameTaken: @Sendable (_ reason: String) -> Void
+    private let onLost: @Sendable () -> Void
     private let channel: RPCChannel
     private let loop: any EventLoop
     private let logger: Logger
@@ -67,6 +68,7 @@ final class PeerLink: @unchecked Sendable {
         counters: PeerCounters,
         hello: @escaping @Sendable (_ receiverName: String) -> PeerHello?,
         onNameTaken: @escaping @Sendable (_ reason: String) -> Void,
+        onLost: @escaping @Sendable () -> Void,
         loop: any EventLoop,
         logger: Logger
     ) {
@@ -75,6 +77,7 @@ final class PeerLink: @unchecked Sendable {
         self.counters = counters
         self.hello = hello
         self.onNameTaken = onNameTaken
+        self.onLost = onLost
         self.loop = loop
         self.logger = logger
         var configuration = RPCChannelConfiguration()
@@ -189,6 +192,7 @@ extension PeerLink {
     private func lost(_ status: RPCStatus) {
         if isOpen, lane == .consensus {
             logger.info("a link is lost", metadata: ["node": "\(member.name)", "reason": "\(status)"])
+            onLost()
         }
         // What a person has to mend is said, once.
         let isNameTaken = status.code == .alreadyExists

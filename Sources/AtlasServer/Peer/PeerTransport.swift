@@ -35,6 +35,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
     /// taken it, in monotonic nanoseconds. Confined to the event loop.
     private var refusals: (since: UInt64, last: UInt64)?
     private let onNameTaken = NIOLockedValueBox<(@Sendable (_ reason: String) -> Void)?>(nil)
+    private let onLinkLost = NIOLockedValueBox<(@Sendable (NodeID) -> Void)?>(nil)
     /// Of this run of the program.
     private let life = UInt64.random(in: 1 ... .max)
     let traffic = PeerTraffic()
@@ -189,6 +190,11 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
 
     var inboundCount: Int {
         inbound.withLockedValue { $0.count }
+    }
+
+    /// - Parameter then: called when a link that was open, to another node, has ended.
+    func whenLinkIsLost(_ then: @escaping @Sendable (NodeID) -> Void) {
+        onLinkLost.withLockedValue { $0 = then }
     }
 
     // MARK: - Names
@@ -394,6 +400,7 @@ final class PeerTransport: PeerSender, @unchecked Sendable {
                 counters: traffic[receiver],
                 hello: { [weak self] in self?.hello(to: $0) },
                 onNameTaken: { [weak self] in self?.noteNameTaken($0) },
+                onLost: { [weak self] in self?.onLinkLost.withLockedValue { $0 }?(receiver) },
                 loop: loop,
                 logger: logger
             )
