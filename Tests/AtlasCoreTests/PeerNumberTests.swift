@@ -19,7 +19,8 @@ struct PeerNumberTests {
             var core = node(owns: owns)
             var now = Instant(monotonic: 1_000_000_000, wall: 1_000)
             run(&core, .start, now)
-            for _ in 0..<4 {
+            // It leaves the tablet where it hears that others have gone on without it.
+            for _ in 0..<4 where !core.tablets.isEmpty {
                 now.monotonic += 100_000_000
                 let message = about(generator.message(), core)
                 let sender = nodeID(UInt64(2 + generator.random.below(3)))
