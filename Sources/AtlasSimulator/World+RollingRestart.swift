@@ -22,7 +22,7 @@ extension World {
         }
     }
 
-    /// The operator goes on once every voter that is there has caught up, though nothing is written.
+    /// The operator goes on once all nodes hear each other and every voter that is there has caught up, though nothing is written.
     private func awaitReplicas() throws(SimulationFailure) {
         try run(until: now + options.livenessBound) { areReplicasEven }
         guard areReplicasEven else {
@@ -32,7 +32,9 @@ extension World {
     }
 
     private var areReplicasEven: Bool {
-        judge.currentConfigs.allSatisfy { config in
+        let silent = nodes.filter { !$0.isUp }.map(\.id)
+        guard nodes.allSatisfy({ $0.core?.liveness.missing.allSatisfy(silent.contains) ?? true }) else { return false }
+        return judge.currentConfigs.allSatisfy { config in
             let there = config.voters.map { nodes[$0.node.simulatedNumber] }.filter { $0.isUp }
             let positions = there.map { $0.core?.replica(config.key)?.applied.appliedSlot }
             return Set(positions).count == 1 && there.contains { $0.core?.replica(config.key)?.isOwner ?? false }

@@ -104,14 +104,18 @@ extension TabletReplica {
 
     /// Whether voters that make a Q2 without this node are up with what it proposes, and stay.
     func isHeldByOthers(context: StepContext) -> Bool {
-        guard let ownership else { return true }
+        guard ownership != nil else { return true }
         var votes = VoteSet()
-        for (index, voter) in config.voters.enumerated() where voter.node != node && context.liveness.canOwn(voter) {
-            let follower = ownership.followers[index]
-            let lag = ownership.lastSlot.rawValue - min(ownership.lastSlot, follower.held).rawValue
-            if !follower.isAnew, lag <= UInt64(limits.followerInFlightMax) { votes.insert(index) }
-        }
+        for index in config.voters.indices where keepsUp(index, context: context) { votes.insert(index) }
         return quorums.isAcceptQuorum(votes)
+    }
+
+    /// Whether another voter could own the tablet at once.
+    func keepsUp(_ voter: Int, context: StepContext) -> Bool {
+        guard let ownership, voter != selfIndex, context.liveness.canOwn(config.voters[voter]) else { return false }
+        let follower = ownership.followers[voter]
+        let lag = ownership.lastSlot.rawValue - min(ownership.lastSlot, follower.held).rawValue
+        return !follower.isAnew && lag <= UInt64(limits.followerInFlightMax)
     }
 
     /// Sends a voter the next run that it lacks, if it lacks any and enough of what was sent has arrived.

@@ -62,17 +62,13 @@ extension TabletReplica {
         return regions.sorted()
     }
 
-    /// Of a region's voters the one that has acknowledged most.
+    /// Of a region's voters that keep up the one that has acknowledged most: to wait for another would stop all writes.
     private func bestVoter(in region: RegionID, context: StepContext) -> NodeID? {
         guard let ownership else { return nil }
-        var best: Int?
-        for (index, voter) in config.voters.enumerated() where voter.region == region {
-            guard voter.node != node, context.liveness.canOwn(voter), !ownership.followers[index].isAnew else {
-                continue
-            }
-            if let known = best, ownership.followers[known].matched >= ownership.followers[index].matched { continue }
-            best = index
+        let voters = config.voters.indices.filter { index in
+            config.voters[index].region == region && keepsUp(index, context: context)
         }
+        let best = voters.max { (ownership.followers[$0].matched, $1) < (ownership.followers[$1].matched, $0) }
         return best.map { config.voters[$0].node }
     }
 

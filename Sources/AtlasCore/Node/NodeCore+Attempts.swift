@@ -142,19 +142,21 @@ extension NodeCore {
         {
             return (replica, false)
         }
-        let owner = origin.hint.flatMap { $0 == node ? nil : $0 } ?? presumedOwner(for: origin.request)
+        var owner = origin.hint.flatMap { $0 == node ? nil : $0 } ?? presumedOwner(for: origin.request)
+        // The highest ballot may be that of a candidate which never wins.
+        if let index, owner != nil, owner == origin.denier { owner = tablets[index].promised.owner }
         // A node that holds nothing of the tablet may have heard of an owner that has been replaced since.
-        let isDenied = index == nil && owner == origin.denier
+        let isDenied = owner != nil && owner == origin.denier
         // One that ends may have handed the tablet on, and be gone before it can say so: another knows, or passes the request on.
         let mayBeGone = owner.map { isLeaving($0) } ?? false
         if let owner, !isDenied, !mayBeGone, isReachedOther(owner) { return (owner, false) }
         let isOutOfReach = !isDenied && owner.map { $0 != node } ?? false
-        if index != nil, !isOutOfReach { return (nil, false) }
+        if index != nil, !isOutOfReach, !isDenied { return (nil, false) }
         // Some voter will know more, though this node itself be one of them. Where none does, what was heard of the tablet
         // is long over.
         let voters = config.voters.map(\.node).filter(isHeardOther)
         let choice = inTurn(Int(origin.attempt) <= voters.count ? voters : everybody, origin)
-        return (choice, isOutOfReach || isUnsure)
+        return (choice, isOutOfReach || isUnsure || isDenied)
     }
 
     private func isForOwner(_ request: Request) -> Bool {
