@@ -76,6 +76,8 @@ package struct OtherNode: Sendable {
     var repliedClock = Timestamp.zero
     /// It ends, and takes no tablets.
     var isLeaving = false
+    /// The link to it has ended, and it has said nothing since: what is sent to it is lost.
+    var isUnlinked = false
     /// Its wall clock, by this node's monotonic one; `nil` until it says.
     var clockEpoch: WallClockGuard.Epoch?
     var readings = ClockReadings()
@@ -165,6 +167,11 @@ extension Liveness {
             nextHeartbeat = min(nextHeartbeat, now + settings.retransmitMin / 4)
         }
         others[index].lastHeard = now
+        others[index].isUnlinked = false
+    }
+
+    mutating func noteLinkLost(_ node: NodeID) {
+        if let index = index(of: node) { others[index].isUnlinked = true }
     }
 
     /// Takes note of the answer to a heartbeat.

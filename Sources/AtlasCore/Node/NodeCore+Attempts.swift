@@ -163,8 +163,8 @@ extension NodeCore {
         if case .read(let read) = request { read.consistency == .consistent } else { true }
     }
 
-    private func isReachedOther(_ other: NodeID) -> Bool {
-        other != node && !context.liveness.isSuspected(other)
+    func isReachedOther(_ other: NodeID) -> Bool {
+        other != node && !context.liveness.isSuspected(other) && context.liveness[other]?.isUnlinked == false
     }
 
     private func isLeaving(_ other: NodeID) -> Bool {

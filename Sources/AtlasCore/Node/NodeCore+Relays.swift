@@ -31,7 +31,7 @@ extension NodeCore {
     ) -> Bool {
         guard forwarded.mayBeRelayed, !spansTablets(forwarded.request),
             let owner = presumedOwner(for: forwarded.request), owner != node, owner != sender,
-            !context.liveness.isSuspected(owner), context.requests.relays.count < limits.forwardedRequestsMax,
+            isReachedOther(owner), context.requests.relays.count < limits.forwardedRequestsMax,
             !mutated(.nothingRelayed)
         else { return false }
         context.mark(.requestForwarded)

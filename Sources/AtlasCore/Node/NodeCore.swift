@@ -141,6 +141,7 @@ package struct NodeCore: Sendable {
         case .memberLeft(let node):
             forget(node)
         case .linkLost(let node):
+            context.liveness.noteLinkLost(node)
             retryRequests(sentTo: node)
         case .write(let handle, let request):
             route(handle, .write(request))

@@ -104,6 +104,7 @@ struct ScriptedNode {
         case "campaign": return step(.campaign(.first))
         case "resign": return step(.resign)
         case "leave": return step(.leave)
+        case "unlinked": return step(.linkLost(try words.next(Notation.node)))
         case "end": return step(.endOfTurn)
         case "wake": return step(.wake)
         case "flush": return store.flush().flatMap { step(.flushed($0)) }
