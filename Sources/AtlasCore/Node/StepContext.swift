@@ -27,7 +27,7 @@ package struct StepContext: Sendable {
     var random: Random
     var moveBudget: MoveBudget
     /// Since when the node has been about to end, in monotonic nanoseconds; `nil`: it stays.
-    private(set) var leavingSince: UInt64?
+    private var leavingSince: UInt64?
     var moves = OwnershipMoves()
     var requests = RequestTable()
     /// The last token given out.
