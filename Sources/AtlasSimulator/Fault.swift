@@ -10,6 +10,8 @@ package enum Fault: String, CaseIterable, Sendable {
     case stumble
     /// The next sync fails.
     case diskError
+    /// An owner loses its links, and all others start again: none of them remembers what support it has granted.
+    case amnesia
 
     /// Links that do not work for a while.
     struct Cut {
@@ -53,6 +55,7 @@ extension FaultOptions {
         case .reboot: reboot
         case .stumble: stumble
         case .diskError: diskError
+        case .amnesia: amnesia
         }
     }
 }
@@ -113,6 +116,7 @@ extension World {
         case .reboot: try reboot()
         case .stumble: try stumble(judge.someOwner(&faultRandom) ?? node)
         case .diskError: nodes[node].failsNextSync = nodes[node].isUp
+        case .amnesia: try forgetGrants(to: judge.someOwner(&faultRandom) ?? node)
         }
     }
 
@@ -187,6 +191,15 @@ extension World {
             )
         }
         try write(writers.first!, at: node)
+    }
+
+    private func forgetGrants(to owner: Int) throws(SimulationFailure) {
+        let others = nodes.indices.filter { $0 != owner }
+        cut(others.flatMap { [(owner, $0), ($0, owner)] }, "\(name(owner)) from all others")
+        for node in others {
+            try crash(node)
+            schedule(.start(node: node), after: faultRandom.between(1_000_000, 100_000_000))
+        }
     }
 
     private func reboot() throws(SimulationFailure) {
@@ -305,9 +318,11 @@ extension World {
 // MARK: - The second phase
 
 extension World {
-    /// Ends all faults, but for nodes that are down.
-    func endFaults() {
+    /// Ends all faults, but for nodes that are down. One that is about to end does so now: a law that begins here is not
+    /// about nodes that crash later.
+    func endFaults() throws(SimulationFailure) {
         guard !faultsEnded else { return }
+        for node in nodes.indices where nodes[node].core?.isLeaving ?? false { try crash(node) }
         faultsEnded = true
         faultRandom = healRandom
         network.calm()
@@ -317,7 +332,7 @@ extension World {
 
     /// Every link works. Some nodes stay dead, but so few that every tablet has its quorums.
     func heal() throws(SimulationFailure) {
-        endFaults()
+        try endFaults()
         // The bound is for each request, and not for how many of them a crowd of clients makes.
         operationsLeft = min(operationsLeft, 5 * clients.count)
         network.calm()

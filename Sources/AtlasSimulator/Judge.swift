@@ -441,8 +441,10 @@ struct Judge {
         }
         try closed.noteClaim(receipt.tablet, through: max(point.version ?? .zero, receipt.stamp), at: receipt.slot)
         let isOwner = nodes[number].core?.replica(receipt.tablet)?.isOwner ?? false
-        // What an owner states to be current it may have confirmed a while ago; the checkers look at that.
-        if receipt.staleness > 0 || !isOwner { try ages.check(point, now: now) }
+        // What an owner states to be current it may have confirmed a while ago; the checkers look at that. It may have handed
+        // the tablet on in the same step.
+        let wasOwner = isOwner || receipt.owner == nodes[number].id
+        if receipt.staleness > 0 || !wasOwner { try ages.check(point, now: now) }
         guard let core = nodes[number].core, isOwner,
             core.leaseUntil(receipt.tablet) > nodes[number].clock.reading(at: now).monotonic
         else { return }

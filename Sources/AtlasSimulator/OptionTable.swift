@@ -194,6 +194,7 @@ extension OptionField {
         .init("fault", "reconfigure", .time(\.faults.reconfigure)),
         .init("fault", "reboot", .time(\.faults.reboot)),
         .init("fault", "stumble", .time(\.faults.stumble)),
+        .init("fault", "amnesia", .time(\.faults.amnesia)),
         .init("fault", "diskError", .time(\.faults.diskError)),
     ]
 }

@@ -99,6 +99,7 @@ package struct FaultOptions: Sendable {
     package var reboot: UInt64 = 0
     package var stumble: UInt64 = 0
     package var diskError: UInt64 = 0
+    package var amnesia: UInt64 = 0
 }
 
 package struct WorkloadOptions: Sendable {
@@ -229,6 +230,7 @@ extension SimulationOptions {
         faults.reboot = rate(300, [10], &random)
         faults.stumble = rate(300, [2, 5], &random)
         faults.diskError = rate(200, [5, 10], &random)
+        faults.amnesia = rate(200, [5, 10], &random)
         disk.slowApplyPermille = random.pick([0, 0, 0, 5, 50])
         disk.lostSnapshotPermille = random.pick([0, 0, 20, 200])
         guard random.chance(100) else { return }

@@ -19,7 +19,7 @@ extension World {
     }
 
     func endureCuts() throws(SimulationFailure) {
-        endFaults()
+        try endFaults()
         let others = pickUnconnected()
         let connected = nodes.indices.filter { !others.contains($0) }
         guard !others.isEmpty else { return }

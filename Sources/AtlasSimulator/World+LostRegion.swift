@@ -8,7 +8,7 @@ internal import AtlasCore
 /// survive the loss of a region, a copy in another region shows it to a client that takes a weak read.
 extension World {
     func loseOwnersRegion() throws(SimulationFailure) {
-        endFaults()
+        try endFaults()
         guard hasQuorums(without: []) else { return }
         let left = operationsLeft
         operationsLeft = 0

@@ -123,7 +123,8 @@ package struct TabletRecovery: Sendable {
     private func isVouchedFor(_ entry: Entry) -> Bool {
         statements.contains { statement in
             statement.commitPoint >= entry.slot
-                && (statement.ballot <= entry.ballot || statement.ballot.wasHandedOn(from: entry.ballot))
+                && (statement.ballot <= entry.ballot || statement.ballot.wasHandedOn(from: entry.ballot)
+                    || mutated(.lowerBallotVouches))
         }
     }
 

@@ -56,6 +56,7 @@ extension TabletReplica {
             context.mark(context.liveness.graceUntil > context.now.monotonic ? .restartGrace : .prepareLeased)
             let answer = Message.leased(ballot: ballot, held: promised, remainingNanoseconds: remaining)
             context.send(envelope(answer), to: candidate)
+            refused = max(refused ?? .zero, ballot)
             // An owner hears here of a promise above its ballot as it would from a reject, which may never come: an idle one
             // proposes nothing, and its lease may have no end.
             if ownership != nil { receiveReject(promised: ballot, context: &context) }

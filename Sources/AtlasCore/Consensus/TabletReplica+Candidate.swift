@@ -128,12 +128,14 @@ extension TabletReplica {
         askVoters(context: &context)
     }
 
-    /// Asks those who have not answered in full.
+    /// Asks those who have not answered in full. While it is probing, the others too, now and then: a voter that has been
+    /// restarted has forgotten that this node, the former owner, looks for votes.
     private mutating func askVoters(context: inout StepContext) {
         guard let candidacy else { return }
         let now = context.now.monotonic
         var next = UInt64.max
-        for (index, voter) in config.voters.enumerated() where !candidacy.votes.contains(index) {
+        for (index, voter) in config.voters.enumerated()
+        where candidacy.isProbing || !candidacy.votes.contains(index) {
             if candidacy.patience[index] <= now {
                 let wait = context.liveness.retransmitTimeout(voter.node)
                 self.candidacy!.patience[index] = now + wait
@@ -189,6 +191,7 @@ extension TabletReplica {
     mutating func receiveProbed(_ ballot: Ballot, from voter: Int, context: inout StepContext) {
         guard candidacy?.ballot == ballot, candidacy!.isProbing else { return }
         candidacy!.votes.insert(voter)
+        candidacy!.patience[voter] = context.now.monotonic + context.settings.suspicionMin
         prepareIfProbed(context: &context)
     }
 

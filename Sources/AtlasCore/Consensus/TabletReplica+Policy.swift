@@ -67,10 +67,24 @@ extension TabletReplica {
         guard let ownership else { return nil }
         let voters = config.voters.indices.filter { index in
             config.voters[index].region == region && keepsUp(index, context: context)
+                && !hasDeclined(config.voters[index].node, context: context)
         }
         let best = voters.max { (ownership.followers[$0].matched, $1) < (ownership.followers[$1].matched, $0) }
         return best.map { config.voters[$0].node }
     }
+
+    /// A handoff came to nothing: the receiver is heard, and may reach no Q2. The tablet had no owner meanwhile, and would
+    /// have none again with each access that the policy follows.
+    mutating func noteDeclined(by receiver: NodeID, context: StepContext) {
+        declined = (receiver, context.now.monotonic + Self.declinedPauses * context.settings.suspicionMin)
+    }
+
+    private func hasDeclined(_ receiver: NodeID, context: StepContext) -> Bool {
+        declined.map { $0.node == receiver && context.now.monotonic < $0.until } ?? false
+    }
+
+    /// For how long no policy hands the tablet to such a receiver, in times of `suspicionMin`.
+    private static var declinedPauses: UInt64 { 10 }
 
     /// Hands the tablet to the nearest voter that can own it.
     mutating func resign(context: inout StepContext) {

@@ -140,7 +140,7 @@ extension TabletReplica {
             } else {
                 // All that carries a stamp up to a version that is asked for has been applied: what the read finds expired there
                 // stays so, like the rest.
-                if let version = read.request.version, version > closed {
+                if let version = read.request.version, version > closed, !mutated(.readLeavesTime) {
                     closed = version
                     time = nil
                 }

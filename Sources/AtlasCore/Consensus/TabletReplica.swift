@@ -24,6 +24,10 @@ package struct TabletReplica: Sendable {
     var strandedSince: UInt64?
     /// The ballot that its owner owns no more, as it showed by probing.
     var abandoned: Ballot?
+    /// The receiver of a handoff that came to nothing, and until when no policy chooses it; monotonic nanoseconds.
+    var declined: (node: NodeID, until: UInt64)?
+    /// The highest ballot that was refused here because of a lease, or of an owner that is heard.
+    var refused: Ballot?
     /// When its stamps leapt ahead, as far as is seen here (see `StepContext.isRecent`); monotonic nanoseconds.
     var leaptAt: UInt64 = 0
     package internal(set) var fresh: FreshMarks
@@ -172,6 +176,8 @@ package struct TabletReplica: Sendable {
     /// before there was any.
     package var presumedOwner: NodeID? {
         if let living = candidacy?.livingOwner { return living }
+        // Of a candidate that this node refuses it knows only that: the owner it protects goes on.
+        if refused == highestSeen, promised.owner != node { return promised.owner }
         return highestSeen == .zero ? nil : highestSeen.owner
     }
 

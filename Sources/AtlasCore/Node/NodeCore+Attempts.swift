@@ -112,8 +112,11 @@ extension NodeCore {
         guard case .write(var write) = origin.request else { return }
         let clock = context.readClock()
         if write.command.requestID.isNone {
+            // Where stamps are ahead of the wall clock, an id of that would look old.
+            let stamp = presentPlace(of: origin.request).map { tablets[$0].applied.appliedTimestamp } ?? .zero
             let random = (context.random.next(), context.random.next())
-            write.command.requestID = RequestID(milliseconds: context.now.wall, random: random)
+            let present = max(context.now.wall, stamp.milliseconds)
+            write.command.requestID = RequestID(milliseconds: present, random: random)
         }
         let life = context.settings.attemptLife / ConsensusSettings.millisecond
         let present = max(clock, origin.seenStamp).milliseconds
@@ -176,8 +179,11 @@ extension NodeCore {
         isReachedOther(other) && !isLeaving(other) && context.liveness[other]?.session != 0
     }
 
+    /// Nodes that have been heard, if any have. A node that has just started does not suspect the dead yet.
     private var everybody: [NodeID] {
-        context.liveness.others.filter { !$0.isSuspected }.map(\.node)
+        let others = context.liveness.others.filter { !$0.isSuspected }.map(\.node)
+        let heard = others.filter(isHeardOther)
+        return heard.isEmpty ? others : heard
     }
 
     /// What this node has heard of the tablet that has to answer next.
@@ -346,9 +352,10 @@ extension NodeCore {
             origin.expiry = .zero
             if origin.openExpiry == .zero { origin.mayHaveEffect = false }
         }
-        if case .refused(.notOwner(let presumed?)) = reply, presumed != origin.sentTo {
+        if case .refused(.notOwner(let presumed?)) = reply, presumed != origin.sentTo || origin.relay == presumed {
+            // What a relay was asked for may have met the handoff to it: then its own answer is wanted.
             origin.hint = presumed
-            origin.guide = origin.sentTo
+            origin.guide = origin.sentTo == presumed ? nil : origin.sentTo
             // Another node knows better: that is no reason to become more patient.
             if !context.liveness.isSuspected(presumed) { origin.backoff = 0 }
         } else if case .refused(.notOwner) = reply {

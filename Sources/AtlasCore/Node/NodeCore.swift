@@ -91,6 +91,11 @@ package struct NodeCore: Sendable {
         !dirty.isEmpty
     }
 
+    /// Whether the node is about to end.
+    package var isLeaving: Bool {
+        context.isLeaving
+    }
+
     /// Whether other nodes own what this leaving node owned, and no request of another node waits here: that node would hear
     /// nothing, and try again only once an answer is overdue.
     package var hasLeft: Bool {

@@ -43,6 +43,8 @@ package enum Mutation: String, CaseIterable, Sendable {
     case stampsTellTheAge = "stamps-tell-the-age"
     case globalTooEarly = "global-too-early"
     case nothingRelayed = "nothing-relayed"
+    case lowerBallotVouches = "lower-ballot-vouches"
+    case readLeavesTime = "read-leaves-time"
 }
 
 #if ATLAS_MUTATIONS
