@@ -135,7 +135,7 @@ extension TabletReplica {
         let now = context.now.monotonic
         var next = UInt64.max
         for (index, voter) in config.voters.enumerated()
-        where candidacy.isProbing || !candidacy.votes.contains(index) {
+        where !candidacy.votes.contains(index) || candidacy.isProbing && !mutated(.proberSleeps) {
             if candidacy.patience[index] <= now {
                 let wait = context.liveness.retransmitTimeout(voter.node)
                 self.candidacy!.patience[index] = now + wait

@@ -287,7 +287,7 @@ extension NodeCore {
     mutating func receive(_ response: ForwardedResponse, from sender: NodeID) {
         for config in response.configs { learn(config) }
         if returnRelayed(response, from: sender) { return }
-        guard response.session == context.liveness.session, let origin = context.requests.origins[response.id] else {
+        guard response.session == context.liveness.session, var origin = context.requests.origins[response.id] else {
             return context.mark(.responseLate)
         }
         var reply = response.reply
@@ -297,6 +297,11 @@ extension NodeCore {
         switch reply {
         case .written(let result, var receipt):
             directory.noteOwner(receipt.owner, of: receipt.tablet)
+            if result == .expired {
+                // The next attempt, whichever is under way meanwhile, goes the same way, and lasts long enough for that clock.
+                origin.noteWay(sender, to: receipt)
+                context.requests.origins[response.id] = origin
+            }
             receipt.path = .forwarded
             reply = .written(result, receipt)
         case .read(let result, var receipt):

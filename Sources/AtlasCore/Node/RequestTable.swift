@@ -33,6 +33,12 @@ struct RequestTable: Sendable {
         var parent: RequestHandle?
         /// Of a scan over several tablets: from where on their time is still to be asked for, and the highest so far.
         var gathering: (cursor: Key, highest: Timestamp)?
+
+        /// The owner has answered, perhaps by way of another node.
+        mutating func noteWay(_ sender: NodeID, to receipt: Receipt) {
+            seenStamp = max(seenStamp, receipt.stamp)
+            if sender != receipt.owner { (hint, guide, relay) = (receipt.owner, sender, nil) }
+        }
     }
 
     /// Where the answer to a request goes that another node passed on.
