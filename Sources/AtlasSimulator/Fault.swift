@@ -103,7 +103,7 @@ extension World {
         case .clog:
             let other = faultRandom.below(nodes.count)
             network.clog(node, other, until: now + faultRandom.exponential(3_000_000_000))
-        case .wipe: try wipe(node)
+        case .wipe: try wipe()
         case .clockJump:
             let jump = Int64(faultRandom.pick([50, 400, 5_000, 3_600_000]))
             nodes[node].clock.wallOffset += faultRandom.chance(500) ? jump : -jump
@@ -214,9 +214,13 @@ extension World {
         }
     }
 
-    /// A disk is lost. Never so many that what a quorum holds could be gone: that is a loss of data by any design.
-    private func wipe(_ node: Int) throws(SimulationFailure) {
-        guard mayLoseDisk(node) else {
+    /// A disk is lost, an owner's as often as not. Never so many that what a quorum holds could be gone: that is a loss of data by
+    /// any design.
+    private func wipe() throws(SimulationFailure) {
+        let nodes = nodes.indices.filter(mayLoseDisk)
+        let owner = faultRandom.chance(500) ? judge.someOwner(&faultRandom) : nil
+        guard let node = owner.flatMap({ nodes.contains($0) ? $0 : nil }) ?? nodes.randomElement(using: &faultRandom)
+        else {
             return statistics.faults[.wipe, default: 0] -= 1
         }
         try loseDisk(node)

@@ -221,7 +221,12 @@ extension SimulationOptions {
         faults.regionCut = rate(300, [8, 15], &random)
         faults.oneWayCut = rate(300, [5, 10], &random)
         faults.clog = rate(300, [4, 10], &random)
-        faults.wipe = rate(200, [10, 20], &random)
+        faults.wipe = rate(300, [5, 10], &random)
+        if faults.wipe > 0, random.chance(500) {
+            // A node with another disk is met while the one before it is still supported.
+            settings.supportDuration = 3 * Self.second
+            settings.suspicionMin = 500 * Self.millisecond
+        }
         faults.clockJump = rate(200, [5, 10], &random)
         faults.campaign = rate(300, [2, 5], &random)
         faults.move = rate(400, [1, 3], &random)
@@ -251,5 +256,12 @@ extension SimulationOptions {
         workload.anyNodePermille = random.pick([0, 200, 1_000])
         if random.chance(300) { workload.globalPermille = 0 }
         if random.chance(200) { workload.conditionalPermille = 600 }
+        guard random.chance(100) else { return }
+        // Scans over tablets whose owners change, and whose clocks differ: what one has shown the next must not take back.
+        tabletCount = 3
+        workload.scanPermille = 300
+        workload.getPermille = 300
+        clocks.offsetMax = 400
+        faults.campaign = 1 * Self.second
     }
 }

@@ -29,6 +29,11 @@ extension World {
         for node in others.sorted() { cutOff(node, from: connected) }
         statistics.lastingCuts += 1
         try run(until: now + options.workload.timeout) { clients[0].attempt == nil }
+        // What a voter knew of an owner without a quorum is gone.
+        for node in connected where faultRandom.chance(300) {
+            try crash(node)
+            try start(node)
+        }
         for node in connected { try demandWrite(clientRandom.below(options.workload.keys), at: node) }
         for key in 0..<options.workload.keys { try demandWrite(key, at: clientRandom.pick(connected)) }
         operationsLeft = left

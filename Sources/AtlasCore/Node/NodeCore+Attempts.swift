@@ -119,7 +119,7 @@ extension NodeCore {
             write.command.requestID = RequestID(milliseconds: present, random: random)
         }
         let life = context.settings.attemptLife / ConsensusSettings.millisecond
-        let present = max(clock, origin.seenStamp).milliseconds
+        let present = clock.milliseconds + origin.lead
         origin.expiry = Timestamp(milliseconds: min(present + life, Timestamp.millisecondsMax))
         write.command.expiry = origin.expiry
         origin.request = .write(write)
@@ -298,8 +298,11 @@ extension NodeCore {
         case .written(let result, var receipt):
             directory.noteOwner(receipt.owner, of: receipt.tablet)
             if result == .expired {
-                // The next attempt, whichever is under way meanwhile, goes the same way, and lasts long enough for that clock.
-                origin.noteWay(sender, to: receipt)
+                // The next attempt, whichever is under way meanwhile, goes the same way, and lasts long enough for that clock
+                // and for the way.
+                origin.noteLead(of: receipt.stamp, before: context.readClock())
+                origin.lead += context.settings.attemptLife / ConsensusSettings.millisecond
+                origin.noteWay(sender, to: receipt.owner)
                 context.requests.origins[response.id] = origin
             }
             receipt.path = .forwarded
@@ -357,13 +360,16 @@ extension NodeCore {
             origin.expiry = .zero
             if origin.openExpiry == .zero { origin.mayHaveEffect = false }
         }
-        if case .refused(.notOwner(let presumed?)) = reply, presumed != origin.sentTo || origin.relay == presumed {
-            // What a relay was asked for may have met the handoff to it: then its own answer is wanted.
+        if case .refused(.notOwner(let presumed?)) = reply, presumed != origin.sentTo {
             origin.hint = presumed
-            origin.guide = origin.sentTo == presumed ? nil : origin.sentTo
+            origin.guide = origin.sentTo
             // Another node knows better: that is no reason to become more patient.
             if !context.liveness.isSuspected(presumed) { origin.backoff = 0 }
-        } else if case .refused(.notOwner) = reply {
+        } else if case .refused(.notOwner(let presumed)) = reply {
+            // What a relay was asked for may have met the handoff to it: then its own answer is wanted, once.
+            if let presumed, presumed == origin.relay, presumed != origin.denier {
+                (origin.hint, origin.backoff) = (presumed, 0)
+            }
             origin.denier = origin.sentTo
         }
         origin.sentTo = nil
@@ -371,7 +377,7 @@ extension NodeCore {
         let pause = origin.attempt <= 2 ? 0 : UInt64(origin.attempt) * context.settings.retransmitMin / 16
         origin.due = context.now.monotonic + min(origin.backoff == 0 ? pause : origin.backoff, pollMax)
         if case .written(let result, let receipt) = reply {
-            origin.seenStamp = max(origin.seenStamp, receipt.stamp)
+            origin.noteLead(of: receipt.stamp, before: context.readClock())
             if result == .expired {
                 origin.due = context.now.monotonic
             } else {

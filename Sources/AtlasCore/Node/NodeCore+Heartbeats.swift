@@ -106,9 +106,7 @@ extension NodeCore {
 
     mutating func receive(_ heartbeat: Heartbeat, from index: Int) {
         let now = context.now.monotonic
-        let isPresent = context.liveness.meet(index, session: heartbeat.session)
-        if isPresent == false { return }
-        if isPresent == nil { relist(index) }
+        guard meet(index, session: heartbeat.session) else { return }
         context.mergeClock(heartbeat.clock)
         let moment = context.liveness.others[index].readings.moment(before: heartbeat.clock)
         context.liveness.others[index].idleReceiver.receive(heartbeat.idle, madeAfter: moment)
@@ -152,9 +150,7 @@ extension NodeCore {
     }
 
     mutating func receive(_ report: NodeReport, from index: Int) {
-        let isPresent = context.liveness.meet(index, session: report.ownSession)
-        if isPresent == false { return }
-        if isPresent == nil { relist(index) }
+        guard meet(index, session: report.ownSession) else { return }
         context.liveness.others[index].isLeaving = report.isLeaving
         guard report.session == context.liveness.session,
             let sent = context.liveness.others[index].sent.first(where: { $0.sequence == report.sequence })
@@ -188,9 +184,7 @@ extension NodeCore {
             let sent = context.liveness.others[index].sent.first(where: { $0.sequence == reply.sequence })
         else { return }
         let now = context.now.monotonic
-        let isPresent = context.liveness.meet(index, session: reply.ownSession)
-        if isPresent == false { return }
-        if isPresent == nil { relist(index) }
+        guard meet(index, session: reply.ownSession) else { return }
         context.liveness.others[index].sent.removeAll { $0.sequence <= reply.sequence }
         if context.liveness.noteAnswer(index, sentAt: sent.at) { noteReturn(of: context.liveness.others[index].node) }
         context.liveness.others[index].readings.note(reply.clock, sentAt: sent.at)
@@ -242,6 +236,16 @@ extension NodeCore {
     }
 
     private static let confirmItemsMax = 4_096
+
+    /// Takes note of the session that a message names, whichever kind of message comes first after a restart.
+    /// - Returns: whether it is the node's present one.
+    mutating func meet(_ index: Int, session: UInt64) -> Bool {
+        guard let isKnown = context.liveness.meet(index, session: session) else {
+            relist(index)
+            return true
+        }
+        return isKnown
+    }
 
     /// A node that lost its list gets a new one, and is asked how far it is.
     private mutating func relist(_ index: Int) {

@@ -158,7 +158,7 @@ extension NodeCore {
 
     mutating func receive(_ forwarded: ForwardedRequest, from sender: NodeID) {
         guard let index = context.liveness.index(of: sender),
-            context.liveness.meet(index, session: forwarded.session) != false,
+            meet(index, session: forwarded.session),
             context.liveness.others[index].requests.insert(forwarded.sequence)
         else { return }
         let handle = context.requests.makeHandle()

@@ -18,8 +18,8 @@ struct RequestTable: Sendable {
         var openExpiry = Timestamp.zero
         /// Of the present attempt.
         var expiry = Timestamp.zero
-        /// The highest stamp that an answer has named: the owner's clock may be far ahead of the own one.
-        var seenStamp = Timestamp.zero
+        /// By how much the owner's clock is ahead of the own one, in milliseconds, as answers have shown.
+        var lead: UInt64 = 0
         /// An attempt may have taken effect.
         var mayHaveEffect = false
         /// A hint from the last refusal, and who gave it.
@@ -34,10 +34,13 @@ struct RequestTable: Sendable {
         /// Of a scan over several tablets: from where on their time is still to be asked for, and the highest so far.
         var gathering: (cursor: Key, highest: Timestamp)?
 
+        mutating func noteLead(of stamp: Timestamp, before clock: Timestamp) {
+            lead = max(lead, stamp.milliseconds - min(stamp.milliseconds, clock.milliseconds))
+        }
+
         /// The owner has answered, perhaps by way of another node.
-        mutating func noteWay(_ sender: NodeID, to receipt: Receipt) {
-            seenStamp = max(seenStamp, receipt.stamp)
-            if sender != receipt.owner { (hint, guide, relay) = (receipt.owner, sender, nil) }
+        mutating func noteWay(_ sender: NodeID, to owner: NodeID) {
+            if sender != owner { (hint, guide, relay) = (owner, sender, nil) }
         }
     }
 
