@@ -8,6 +8,8 @@ package struct TimeChecker: Sendable {
         var call: UInt64
         var response: UInt64
         var time: History.Version
+        /// At a version that the client has chosen: it may be below earlier ones, and the next present is not below it.
+        var isPast: Bool
     }
 
     package func check(_ history: History) -> [Violation] {
@@ -38,7 +40,7 @@ package struct TimeChecker: Sendable {
                 if ended[next].time > latest?.time ?? 0 { latest = ended[next] }
                 next += 1
             }
-            if let latest, latest.time > look.time { return (latest, look) }
+            if let latest, latest.time > look.time, !look.isPast { return (latest, look) }
         }
         return nil
     }
@@ -47,6 +49,7 @@ package struct TimeChecker: Sendable {
 extension TimeChecker.Look {
     fileprivate init?(_ number: Int, _ operation: History.Operation) {
         guard let response = operation.response, let time = operation.time else { return nil }
-        self.init(number: number, call: operation.call, response: response, time: time)
+        let isPast = if case .at = operation.consistency { true } else { false }
+        self.init(number: number, call: operation.call, response: response, time: time, isPast: isPast)
     }
 }

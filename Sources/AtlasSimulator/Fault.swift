@@ -217,6 +217,10 @@ extension World {
     /// A disk is lost, an owner's as often as not. Never so many that what a quorum holds could be gone: that is a loss of data by
     /// any design.
     private func wipe() throws(SimulationFailure) {
+        // One that has lost its disk already comes in again before another may.
+        guard nodes.indices.allSatisfy(isWhole) else {
+            return try operate(.reconfigure, at: faultRandom.below(nodes.count))
+        }
         let nodes = nodes.indices.filter(mayLoseDisk)
         let owner = faultRandom.chance(500) ? judge.someOwner(&faultRandom) : nil
         guard let node = owner.flatMap({ nodes.contains($0) ? $0 : nil }) ?? nodes.randomElement(using: &faultRandom)
@@ -224,7 +228,9 @@ extension World {
             return statistics.faults[.wipe, default: 0] -= 1
         }
         try loseDisk(node)
-        schedule(.start(node: node), after: faultRandom.exponential(1_000_000_000))
+        // Often it is back before any other node misses it, as a container without a volume is.
+        let isFast = faultRandom.chance(500)
+        schedule(.start(node: node), after: faultRandom.exponential(isFast ? 50_000_000 : 1_000_000_000))
     }
 
     func loseDisk(_ node: Int) throws(SimulationFailure) {

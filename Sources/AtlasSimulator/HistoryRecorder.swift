@@ -94,8 +94,9 @@ struct HistoryRecorder {
     }
 
     private mutating func noteClaim(_ operation: Int, _ receipt: Receipt) {
-        if history.operations[operation].consistency == .consistent {
-            history.operations[operation].time = receipt.stamp.rawValue
+        switch history.operations[operation].consistency {
+        case .consistent, .at: history.operations[operation].time = receipt.stamp.rawValue
+        case .weak: break
         }
         guard case .weak(var weak) = history.operations[operation].consistency else { return }
         weak.asOf = receipt.stamp.rawValue

@@ -257,10 +257,12 @@ extension SimulationOptions {
         if random.chance(300) { workload.globalPermille = 0 }
         if random.chance(200) { workload.conditionalPermille = 600 }
         guard random.chance(100) else { return }
-        // Scans over tablets whose owners change, and whose clocks differ: what one has shown the next must not take back.
+        // Scans over tablets whose owners change, and whose clocks differ, and reads at versions that one tablet has seen of
+        // another: what has been shown must not be taken back.
         tabletCount = 3
-        workload.scanPermille = 300
-        workload.getPermille = 300
+        workload.scanPermille = 200
+        workload.pastGetPermille = 200
+        workload.getPermille = 250
         clocks.offsetMax = 400
         faults.campaign = 1 * Self.second
     }

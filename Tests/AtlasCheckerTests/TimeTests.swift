@@ -35,6 +35,18 @@ struct TimeTests {
         )
     }
 
+    @Test func aReadAtAVersionMayGoBackAndNoReadOfThePresentBehindIt() {
+        func past(_ call: UInt64, at time: History.Version) -> History.Operation {
+            var operation = look(call, call + 1, at: time, get)
+            operation.consistency = .at(time)
+            return operation
+        }
+        let fine = [look(1, 2, at: 10, get), past(3, at: 7), look(5, 6, at: 10, get)]
+        #expect(TimeChecker().check(History(fine)).isEmpty)
+        let wrong = [look(1, 2, at: 10, get), past(3, at: 12), look(5, 6, at: 11, get)]
+        #expect(TimeChecker().check(History(wrong)).map(\.kind) == [.timeWentBack])
+    }
+
     @Test(arguments: [false, true])
     func aTimeThatGoesBackIsFound(byScan: Bool) {
         let second = byScan ? History.Action.scan(History.Scan(start: "j".key, end: "l".key)) : get

@@ -168,7 +168,7 @@ extension NodeCore {
         guard duration > 0, !context.liveness.others[index].isSuspected else { return 0 }
         let incarnation = context.liveness.others[index].incarnation
         if let grant = context.liveness.others[index].grant, grant.until > now {
-            guard grant.incarnation == incarnation || mutated(.supportInherited),
+            guard grant.incarnation == incarnation,
                 !tablets.contains(where: { $0.isAbandoned(in: grant.epoch) })
             else { return 0 }
             context.liveness.others[index].grant!.until = now + duration

@@ -38,7 +38,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case stalenessByStamps = "staleness-by-stamps"
     case strandedOwnerStays = "stranded-owner-stays"
     case proberSleeps = "prober-sleeps"
-    case supportInherited = "support-inherited"
     case leaverJustGoes = "leaver-just-goes"
     case stampsTellTheAge = "stamps-tell-the-age"
     case globalTooEarly = "global-too-early"
