@@ -36,8 +36,7 @@ extension History {
         /// Where a write was put, or how much of the log a consistent read saw. `nil` if the answer does not say, and
         /// for the answer to a duplicate, which names the place of the retry.
         package var place: Place?
-        /// Of a write and of a read that is consistent or at a version: the time at which it told what had expired. `nil` if the
-        /// answer does not say.
+        /// The time at which it told what had expired. `nil` if the answer does not say.
         package var time: Version?
 
         package init(

@@ -1,5 +1,5 @@
-/// Checks the times at which consistent operations told what had expired: of one key they never go back. Otherwise a key
-/// whose time to live is over could be there again.
+/// Checks the times at which operations told what had expired: of one key no consistent one goes back behind what any has shown.
+/// Otherwise a key whose time to live is over could be there again.
 package struct TimeChecker: Sendable {
     package init() {}
 
@@ -8,8 +8,9 @@ package struct TimeChecker: Sendable {
         var call: UInt64
         var response: UInt64
         var time: History.Version
-        /// At a version that the client has chosen: it may be below earlier ones, and the next present is not below it.
-        var isPast: Bool
+        /// Of a weak read, or at a version that the client has chosen, it may be below earlier ones: what was shown then must not be
+        /// taken back all the same.
+        var mayBePast: Bool
     }
 
     package func check(_ history: History) -> [Violation] {
@@ -40,7 +41,7 @@ package struct TimeChecker: Sendable {
                 if ended[next].time > latest?.time ?? 0 { latest = ended[next] }
                 next += 1
             }
-            if let latest, latest.time > look.time, !look.isPast { return (latest, look) }
+            if let latest, latest.time > look.time, !look.mayBePast { return (latest, look) }
         }
         return nil
     }
@@ -49,7 +50,7 @@ package struct TimeChecker: Sendable {
 extension TimeChecker.Look {
     fileprivate init?(_ number: Int, _ operation: History.Operation) {
         guard let response = operation.response, let time = operation.time else { return nil }
-        let isPast = if case .at = operation.consistency { true } else { false }
-        self.init(number: number, call: operation.call, response: response, time: time, isPast: isPast)
+        let mayBePast = operation.consistency != .consistent
+        self.init(number: number, call: operation.call, response: response, time: time, mayBePast: mayBePast)
     }
 }

@@ -94,10 +94,7 @@ struct HistoryRecorder {
     }
 
     private mutating func noteClaim(_ operation: Int, _ receipt: Receipt) {
-        switch history.operations[operation].consistency {
-        case .consistent, .at: history.operations[operation].time = receipt.stamp.rawValue
-        case .weak: break
-        }
+        history.operations[operation].time = receipt.stamp.rawValue
         guard case .weak(var weak) = history.operations[operation].consistency else { return }
         weak.asOf = receipt.stamp.rawValue
         history.operations[operation].consistency = .weak(weak)

@@ -35,6 +35,7 @@ extension TabletReplica {
         context.followChosen(applied.appliedTimestamp)
         closed = max(closed, applied.appliedTimestamp)
         settleClosed()
+        keepPermit(context: &context)
         answerWriters(firstSlot: firstSlot, results: results, context: &context)
         tellCommit(context: &context)
         if case .seal(let seal) = window[applied.appliedSlot]?.payload {

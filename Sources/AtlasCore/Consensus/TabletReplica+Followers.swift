@@ -144,7 +144,7 @@ extension TabletReplica {
         precondition(entries.first?.slot == above.next, "an owner holds everything that it does not skip")
         for index in entries.indices { entries[index].ballot = ownership.ballot }
         context.mark(.catchUpRun)
-        let accept = makeAccept(entries, ownership, context: context)
+        let accept = makeAccept(entries, ownership, context: &context)
         context.send(envelope(.accept(accept)), to: config.voters[voter].node)
         self.ownership!.followers[voter].next = entries.last!.slot.next
     }
@@ -191,9 +191,9 @@ extension TabletReplica {
         catchUp(voter, context: &context)
     }
 
-    private func askProgress(of voter: Int, context: inout StepContext) {
+    private mutating func askProgress(of voter: Int, context: inout StepContext) {
         guard let ownership else { return }
-        let commit = makeCommit(ownership, wantsAnswer: true, context: context)
+        let commit = makeCommit(ownership, wantsAnswer: true, context: &context)
         context.send(envelope(.commit(commit)), to: config.voters[voter].node)
     }
 

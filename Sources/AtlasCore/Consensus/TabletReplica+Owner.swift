@@ -142,7 +142,7 @@ extension TabletReplica {
         precondition(entries.first?.slot == ownership.nextSlot, "one payload for a ballot and slot")
         leaveIdleLists(context: &context)
         self.ownership!.nextSlot = entries.last!.slot.next
-        let accept = makeAccept(entries, self.ownership!, context: context)
+        let accept = makeAccept(entries, self.ownership!, context: &context)
         // The own acceptor comes first, so that the ballot's promise is in the log before anything that rests on it.
         receiveAccept(accept, from: node, context: &context)
         for voter in config.voters.indices where voter != selfIndex {
@@ -157,7 +157,7 @@ extension TabletReplica {
     }
 
     /// Only with the last entry does what is closed go out: it holds for who has got everything.
-    func makeAccept(_ entries: [Entry], _ ownership: Ownership, context: StepContext) -> Accept {
+    mutating func makeAccept(_ entries: [Entry], _ ownership: Ownership, context: inout StepContext) -> Accept {
         Accept(
             body: EntriesBody(
                 ballot: ownership.ballot,
@@ -165,16 +165,16 @@ extension TabletReplica {
                 entries: entries,
                 freshFrom: ownership.freshFrom
             ),
-            closed: entries.last!.slot == ownership.lastSlot ? closedPoint(context: context) : nil,
+            closed: entries.last!.slot == ownership.lastSlot ? closedPoint(context: &context) : nil,
             retain: retain
         )
     }
 
-    func makeCommit(_ ownership: Ownership, wantsAnswer: Bool, context: StepContext) -> Commit {
+    mutating func makeCommit(_ ownership: Ownership, wantsAnswer: Bool, context: inout StepContext) -> Commit {
         Commit(
             ballot: ownership.ballot,
             through: announcedCommit,
-            closed: closedPoint(context: context),
+            closed: closedPoint(context: &context),
             retain: retain,
             wantsAnswer: wantsAnswer
         )
@@ -201,7 +201,7 @@ extension TabletReplica {
         guard let ownership, queue.isEmpty || !ownership.isOpen else { return }
         // All are asked alike: what goes to several nodes of a region alike goes there once.
         let wantsAnswer = !globalWrites.isEmpty && quorums.waitsForLostRegions
-        let commit = makeCommit(ownership, wantsAnswer: wantsAnswer, context: context)
+        let commit = makeCommit(ownership, wantsAnswer: wantsAnswer, context: &context)
         for voter in config.voters.indices
         where voter != selfIndex && ownership.followers[voter].matched >= ownership.confirmationSlot {
             guard context.liveness.isReachable(config.voters[voter]) else { continue }

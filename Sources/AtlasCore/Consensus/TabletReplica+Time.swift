@@ -38,10 +38,35 @@ extension TabletReplica {
         return .zero
     }
 
-    func closedPoint(context: StepContext) -> ClosedPoint? {
+    /// What followers are told to be closed.
+    mutating func closedPoint(context: inout StepContext) -> ClosedPoint? {
         guard let ownership, config.voters.count > 1 else { return nil }
         let closed = closedByOwner(context: context)
-        return closed == .zero ? nil : ClosedPoint(slot: ownership.lastSlot, timestamp: closed)
+        guard closed > .zero else { return nil }
+        noteTold(closed, context: &context)
+        return ClosedPoint(slot: ownership.lastSlot, timestamp: closed)
+    }
+
+    /// Followers show what has expired up to what they are told to be closed, once they have applied the last slot. No consistent
+    /// read here may go back behind it then.
+    mutating func noteTold(_ time: Timestamp, context: inout StepContext) {
+        guard let ownership, time > closed else { return }
+        insert(Closing(slot: ownership.lastSlot, timestamp: time, moment: 0))
+        keepPermit(context: &context)
+    }
+
+    /// A permit that is running tells the tablet's time. It gets no longer: a tablet that is not read any more has none.
+    mutating func keepPermit(context: inout StepContext) {
+        guard let ownership, ownership.sealSlot == nil, ownership.permittedUntil > context.now.monotonic,
+            closed > max(ownership.permittedTime, applied.appliedTimestamp)
+        else { return }
+        permitReads(until: ownership.permittedUntil, context: &context)
+    }
+
+    private mutating func permitReads(until: UInt64, context: inout StepContext) {
+        ownership!.permittedUntil = until
+        ownership!.permittedTime = closed
+        context.effects.append(.permitReads(config.tablet, until: until, time: closed))
     }
 
     /// The tablet's time: by it consistent reads tell what has expired, and it is the version of what they show. It is at or
@@ -64,9 +89,7 @@ extension TabletReplica {
         guard until > ownership.permittedUntil || closed > max(ownership.permittedTime, applied.appliedTimestamp) else {
             return
         }
-        self.ownership!.permittedUntil = until
-        self.ownership!.permittedTime = closed
-        context.effects.append(.permitReads(config.tablet, until: until, time: closed))
+        permitReads(until: until, context: &context)
     }
 
     /// The only voter's clock is the tablet's time. It must not come back below what was shown, after a restart either.
@@ -95,7 +118,10 @@ extension TabletReplica {
         let passed = max(point.timestamp, reading)
         let moment = context.liveness[owner]?.readings.moment(before: passed) ?? 0
         guard point.timestamp > closed || moment > currentAt else { return }
-        let new = Closing(slot: point.slot, timestamp: point.timestamp, moment: moment)
+        insert(Closing(slot: point.slot, timestamp: point.timestamp, moment: moment))
+    }
+
+    private mutating func insert(_ new: Closing) {
         closing.removeAll { $0.slot >= new.slot && $0.timestamp <= new.timestamp && $0.moment <= new.moment }
         guard
             !closing.contains(where: {

@@ -112,17 +112,26 @@ extension NodeCore {
         guard case .write(var write) = origin.request else { return }
         let clock = context.readClock()
         if write.command.requestID.isNone {
-            // Where stamps are ahead of the wall clock, an id of that would look old.
-            let stamp = presentPlace(of: origin.request).map { tablets[$0].applied.appliedTimestamp } ?? .zero
             let random = (context.random.next(), context.random.next())
-            let present = max(context.now.wall, stamp.milliseconds)
-            write.command.requestID = RequestID(milliseconds: present, random: random)
+            write.command.requestID = RequestID(milliseconds: tabletPresent(for: origin.request), random: random)
         }
         let life = context.settings.attemptLife / ConsensusSettings.millisecond
         let present = clock.milliseconds + origin.lead
         origin.expiry = Timestamp(milliseconds: min(present + life, Timestamp.millisecondsMax))
         write.command.expiry = origin.expiry
         origin.request = .write(write)
+    }
+
+    /// The present by the stamps of the tablet that has to answer, as far as they are known here, in milliseconds: where they are far
+    /// from the wall clock, an id made of that would look too old, or not be yet.
+    private func tabletPresent(for request: Request) -> UInt64 {
+        let wall = context.now.wall
+        let index = presentPlace(of: request)
+        let config = index.map { tablets[$0].config } ?? configElsewhere(for: request)
+        if let offset = config.flatMap({ context.requests.stampOffsets[$0.tablet] }) {
+            return UInt64(max(0, Int64(clamping: wall) + offset))
+        }
+        return max(wall, index.map { tablets[$0].applied.appliedTimestamp.milliseconds } ?? 0)
     }
 
     /// Whom to ask, `nil` if no node is known or this one itself; and whether that is a relay, which reaches an owner that
@@ -297,6 +306,7 @@ extension NodeCore {
         switch reply {
         case .written(let result, var receipt):
             directory.noteOwner(receipt.owner, of: receipt.tablet)
+            context.requests.noteStamp(of: receipt, wall: context.now.wall)
             if result == .expired {
                 // The next attempt, whichever is under way meanwhile, goes the same way, and lasts long enough for that clock
                 // and for the way.

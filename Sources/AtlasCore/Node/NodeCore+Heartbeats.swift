@@ -84,9 +84,7 @@ extension NodeCore {
             for voter in tablets[index].config.voters.indices { tablets[index].noteIdle(voter, context: &context) }
             let followers = tablets[index].ownership!.followers
             guard followers.contains(where: \.isIdle) else { continue }
-            if tablets[index].applied.appliedSlot == tablets[index].ownership!.lastSlot {
-                tablets[index].closed = max(tablets[index].closed, closed)
-            }
+            tablets[index].noteTold(closed, context: &context)
             for (voter, follower) in followers.enumerated() where follower.isIdle {
                 guard let other = context.liveness.index(of: tablets[index].config.voters[voter].node) else { continue }
                 lowest[other] = min(lowest[other], closed)

@@ -71,10 +71,22 @@ struct RequestTable: Sendable {
     var answered: Set<RequestHandle> = []
     /// Answers that have to be looked at before they go out.
     var answers: [(handle: RequestHandle, reply: Reply)] = []
+    /// By how much the stamps of a tablet differ from the wall clock, in milliseconds, where answers have shown that it is far.
+    private(set) var stampOffsets: [TabletID: Int64] = [:]
+    /// Where more tablets than this are far, answers show it anew.
+    private static let stampOffsetsMax = 1_024
     private var nextHandle = RequestHandle.localMax
 
     var isEmpty: Bool {
         origins.isEmpty && answers.isEmpty && answered.isEmpty
+    }
+
+    mutating func noteStamp(of receipt: Receipt, wall: UInt64) {
+        let offset = Int64(receipt.stamp.milliseconds) - Int64(clamping: wall)
+        let isFar = offset.magnitude > HybridClock.farAheadMilliseconds
+        guard isFar || !stampOffsets.isEmpty else { return }
+        if stampOffsets.count >= Self.stampOffsetsMax { stampOffsets.removeAll() }
+        stampOffsets[receipt.tablet.tablet] = isFar ? offset : nil
     }
 
     mutating func makeHandle() -> RequestHandle {
