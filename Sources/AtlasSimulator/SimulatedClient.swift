@@ -104,7 +104,7 @@ extension World {
             node: node,
             retries: retries
         )
-        schedule(.timeout(client: number, attempt: clients[number].attempts), after: options.workload.timeout)
+        schedule(.timeout(client: number, attempt: clients[number].attempts), after: clientTimeout)
         note("client \(number + 1) asks \(name(node)) #\(handle): \(request.summary)")
         try send(request, handle, to: node)
     }
@@ -131,7 +131,7 @@ extension World {
     func receive(_ request: Request, _ handle: RequestHandle, at node: Int) throws(SimulationFailure) {
         var request = request
         let reading = nodes[node].clock.reading(at: now)
-        request.deadline = reading.monotonic + options.workload.timeout
+        request.deadline = reading.monotonic + clientTimeout
         if case .read(let read) = request, let point = nodes[node].permittedPoint(for: read, now: now),
             clientRandom.chance(500), case .success(.got(let result)) = nodes[node].answer(point)
         {

@@ -18,6 +18,9 @@ extension World {
         case patchy
     }
 
+    /// How long a client waits at least in this phase.
+    private static let patience = 4 * SimulationOptions.second
+
     func endureCuts() throws(SimulationFailure) {
         try endFaults()
         let others = pickUnconnected()
@@ -25,10 +28,13 @@ extension World {
         guard !others.isEmpty else { return }
         let left = operationsLeft
         operationsLeft = 0
+        // By way of a third node an attempt may take a second, and the owner's clock find the first one too old.
+        clientTimeout = max(options.workload.timeout, Self.patience)
+        defer { clientTimeout = options.workload.timeout }
         for node in nodes.indices where !nodes[node].isUp { schedule(.start(node: node), after: 0) }
         for node in others.sorted() { cutOff(node, from: connected) }
         statistics.lastingCuts += 1
-        try run(until: now + options.workload.timeout) { clients[0].attempt == nil }
+        try run(until: now + clientTimeout) { clients[0].attempt == nil }
         // What a voter knew of an owner without a quorum is gone.
         for node in connected where faultRandom.chance(300) {
             try crash(node)

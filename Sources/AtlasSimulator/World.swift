@@ -23,6 +23,8 @@ package struct SimulationFailure: Error, CustomStringConvertible, Sendable {
 package final class World {
     package let seed: UInt64
     package let options: SimulationOptions
+    /// How long a client waits for an answer, in virtual nanoseconds.
+    var clientTimeout: UInt64
     let members: [NodeCore.Member]
     /// Virtual nanoseconds.
     package internal(set) var now: UInt64 = 0
@@ -113,6 +115,7 @@ package final class World {
     package init(seed: UInt64, options: SimulationOptions) {
         self.seed = seed
         self.options = options
+        clientTimeout = options.workload.timeout
         var random = Random(seed: seed)
         diskRandom = random.fork()
         faultRandom = random.fork()
