@@ -100,9 +100,10 @@ extension TabletReplica {
     /// Tries to become the owner, at a ballot above every one seen.
     mutating func startElection(isProbing: Bool = false, context: inout StepContext) {
         guard !isSealed, !context.isLeaving else { return }
+        // An owner that reaches no quorum gives way, even where it cannot try again yet.
+        if ownership != nil || candidacy != nil { stepDown(context: &context) }
         // It could stamp with a clock that is wrong.
         guard !context.isClockUnverified else { return scheduleElection(after: Self.clockWait, context: &context) }
-        if ownership != nil || candidacy != nil { stepDown(context: &context) }
         pendingHandoff = nil
         electionDue = .max
         let former = promised.owner == node ? highestSeen.owner : promised.owner
