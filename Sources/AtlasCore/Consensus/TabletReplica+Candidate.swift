@@ -136,7 +136,7 @@ extension TabletReplica {
         let now = context.now.monotonic
         var next = UInt64.max
         for (index, voter) in config.voters.enumerated()
-        where !candidacy.votes.contains(index) || candidacy.isProbing && !mutated(.proberSleeps) {
+        where !candidacy.votes.contains(index) || candidacy.isProbing {
             if candidacy.patience[index] <= now {
                 let wait = context.liveness.retransmitTimeout(voter.node)
                 self.candidacy!.patience[index] = now + wait
@@ -182,7 +182,6 @@ extension TabletReplica {
         guard let candidacy, candidacy.isProbing, quorums.isPrepareQuorum(candidacy.votes) else { return }
         guard reachesAcceptQuorum(context: context) else {
             // Every voter may have answered already: no answer to come would have the candidate look again.
-            if mutated(.proberSleeps) { return }
             return call(by: context.now.monotonic + context.settings.heartbeatInterval, context: &context)
         }
         self.candidacy = nil

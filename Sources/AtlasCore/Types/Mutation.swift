@@ -37,7 +37,6 @@ package enum Mutation: String, CaseIterable, Sendable {
     case timeOfClock = "time-of-clock"
     case stalenessByStamps = "staleness-by-stamps"
     case strandedOwnerStays = "stranded-owner-stays"
-    case proberSleeps = "prober-sleeps"
     case leaverJustGoes = "leaver-just-goes"
     case stampsTellTheAge = "stamps-tell-the-age"
     case globalTooEarly = "global-too-early"
