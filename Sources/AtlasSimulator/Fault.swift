@@ -219,12 +219,13 @@ extension World {
     private func wipe() throws(SimulationFailure) {
         // One that has lost its disk already comes in again before another may.
         guard nodes.indices.allSatisfy(isWhole) else {
+            statistics.faults[.wipe, default: 0] -= 1
             return try operate(.reconfigure, at: faultRandom.below(nodes.count))
         }
-        let nodes = nodes.indices.filter(mayLoseDisk)
+        let candidates = nodes.indices.filter(mayLoseDisk)
         let owner = faultRandom.chance(500) ? judge.someOwner(&faultRandom) : nil
-        guard let node = owner.flatMap({ nodes.contains($0) ? $0 : nil }) ?? nodes.randomElement(using: &faultRandom)
-        else {
+        let chosen = owner.flatMap { candidates.contains($0) ? $0 : nil }
+        guard let node = chosen ?? candidates.randomElement(using: &faultRandom) else {
             return statistics.faults[.wipe, default: 0] -= 1
         }
         try loseDisk(node)

@@ -223,7 +223,7 @@ extension SimulationOptions {
         faults.clog = rate(300, [4, 10], &random)
         faults.wipe = rate(300, [5, 10], &random)
         if faults.wipe > 0, random.chance(500) {
-            // A node with another disk is met while the one before it is still supported.
+            // The support of the node before outlasts the silence by which others notice.
             settings.supportDuration = 3 * Self.second
             settings.suspicionMin = 500 * Self.millisecond
         }

@@ -35,10 +35,11 @@ struct TimeTests {
         )
     }
 
-    @Test func aReadAtAVersionMayGoBackAndNoReadOfThePresentBehindIt() {
+    @Test(arguments: [History.Consistency.at(0), .weak(History.WeakRead(minVersion: 0))])
+    func readsOfThePastMayGoBackAndTheirTimesCount(consistency: History.Consistency) {
         func past(_ call: UInt64, at time: History.Version) -> History.Operation {
             var operation = look(call, call + 1, at: time, get)
-            operation.consistency = .at(time)
+            operation.consistency = consistency
             return operation
         }
         let fine = [look(1, 2, at: 10, get), past(3, at: 7), look(5, 6, at: 10, get)]

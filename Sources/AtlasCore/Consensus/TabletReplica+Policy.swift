@@ -73,7 +73,7 @@ extension TabletReplica {
         return best.map { config.voters[$0].node }
     }
 
-    /// A handoff came to nothing: the receiver is heard, and may reach no Q2. The tablet had no owner meanwhile, and would
+    /// A handoff came to nothing: the receiver, heard as it may be, may reach no Q2. The tablet had no owner meanwhile, and would
     /// have none again with each access that the policy follows.
     mutating func noteDeclined(by receiver: NodeID, context: StepContext) {
         declined = (receiver, context.now.monotonic + Self.declinedPauses * context.settings.suspicionMin)
@@ -83,7 +83,7 @@ extension TabletReplica {
         declined.map { $0.node == receiver && context.now.monotonic < $0.until } ?? false
     }
 
-    /// For how long no policy hands the tablet to such a receiver, in times of `suspicionMin`.
+    /// For how long the owner hands the tablet to no such receiver by itself, in times of `suspicionMin`.
     private static var declinedPauses: UInt64 { 10 }
 
     /// Hands the tablet to the nearest voter that can own it.

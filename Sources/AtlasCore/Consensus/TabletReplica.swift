@@ -26,7 +26,7 @@ package struct TabletReplica: Sendable {
     var abandoned: Ballot?
     /// The receiver of a handoff that came to nothing, and until when no policy chooses it; monotonic nanoseconds.
     var declined: (node: NodeID, until: UInt64)?
-    /// The highest ballot that was refused here because of a lease, or of an owner that is heard.
+    /// The highest ballot whose prepare a lease has refused here.
     var refused: Ballot?
     /// When its stamps leapt ahead, as far as is seen here (see `StepContext.isRecent`); monotonic nanoseconds.
     var leaptAt: UInt64 = 0
@@ -172,8 +172,8 @@ package struct TabletReplica: Sendable {
         body.config.key
     }
 
-    /// The node that the highest ballot belongs to, unless it is this one's that another owner stands in the way of; `nil`
-    /// before there was any.
+    /// The node that the highest ballot belongs to, unless another owner stands in its way, as far as this node knows
+    /// by asking or by refusing; `nil` before there was any.
     package var presumedOwner: NodeID? {
         if let living = candidacy?.livingOwner { return living }
         // Of a candidate that this node refuses it knows only that: the owner it protects goes on.
