@@ -91,7 +91,7 @@ extension TabletReplica {
         if sent.until <= now && !context.isLeaving || context.liveness.isSuspected(sent.receiver) {
             // Nobody has been heard at that ballot. Phase 1 settles who owns the tablet.
             context.mark(.handoffLost)
-            noteDeclined(by: sent.receiver, context: context)
+            noteHandoffLost(to: sent.receiver, context: context)
             context.moves.begin(key, from: sent.receiver, because: .takeover)
             sentHandoff = nil
             return startElection(context: &context)

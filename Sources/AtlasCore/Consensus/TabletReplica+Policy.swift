@@ -73,9 +73,10 @@ extension TabletReplica {
         return best.map { config.voters[$0].node }
     }
 
-    /// A handoff came to nothing: the receiver, heard as it may be, may reach no Q2. The tablet had no owner meanwhile, and would
-    /// have none again with each access that the policy follows.
-    mutating func noteDeclined(by receiver: NodeID, context: StepContext) {
+    /// A handoff came to nothing. A receiver that is heard all the same may reach no Q2: the tablet had no owner meanwhile, and
+    /// would have none again with each access that the policy follows. One that fell silent is left out for that while it is silent.
+    mutating func noteHandoffLost(to receiver: NodeID, context: StepContext) {
+        guard !context.liveness.isSuspected(receiver) else { return }
         declined = (receiver, context.now.monotonic + Self.declinedPauses * context.settings.suspicionMin)
     }
 

@@ -74,7 +74,7 @@ struct RequestTable: Sendable {
     /// By how much the stamps of a tablet differ from the wall clock, in milliseconds, where answers have shown that it is far.
     private(set) var stampOffsets: [TabletID: Int64] = [:]
     /// Where more tablets than this are far, answers show it anew.
-    private static let stampOffsetsMax = 1_024
+    static let stampOffsetsMax = 1_024
     private var nextHandle = RequestHandle.localMax
 
     var isEmpty: Bool {
@@ -85,8 +85,9 @@ struct RequestTable: Sendable {
         let offset = Int64(receipt.stamp.milliseconds) - Int64(clamping: wall)
         let isFar = offset.magnitude > HybridClock.farAheadMilliseconds
         guard isFar || !stampOffsets.isEmpty else { return }
-        if stampOffsets.count >= Self.stampOffsetsMax { stampOffsets.removeAll() }
-        stampOffsets[receipt.tablet.tablet] = isFar ? offset : nil
+        let tablet = receipt.tablet.tablet
+        if stampOffsets.count >= Self.stampOffsetsMax, stampOffsets[tablet] == nil { stampOffsets.removeAll() }
+        stampOffsets[tablet] = isFar ? offset : nil
     }
 
     mutating func makeHandle() -> RequestHandle {
