@@ -140,7 +140,7 @@ let package = Package(
         ),
         .testTarget(
             name: "AtlasCoreTests",
-            dependencies: ["AtlasCore"],
+            dependencies: ["AtlasCore", "AtlasSimulator"],
             exclude: ["Scripts"],
             swiftSettings: strict
         ),
@@ -153,7 +153,7 @@ let package = Package(
         .testTarget(name: "AtlasLogTests", dependencies: ["AtlasCore", "AtlasLog"], swiftSettings: strict),
         .testTarget(
             name: "AtlasRocksDBTests",
-            dependencies: ["AtlasCore", "AtlasRocksDB", "CRocksDB"],
+            dependencies: ["AtlasCore", "AtlasRocksDB", "AtlasSimulator", "CRocksDB"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -31,6 +31,15 @@ let package = Package(
             dependencies: [.product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: settings
         ),
+        .target(name: "AtlasChecker", swiftSettings: settings),
+        .target(
+            name: "AtlasSimulator",
+            dependencies: [
+                "AtlasChecker", "AtlasCore",
+                .product(name: "HeapModule", package: "swift-collections"),
+            ],
+            swiftSettings: settings
+        ),
         .target(name: "AtlasLog", dependencies: ["AtlasCore", "CXXHash"], swiftSettings: settings),
         .target(name: "AtlasRocksDB", dependencies: ["AtlasCore", "CRocksDB"], swiftSettings: settings),
         .target(
@@ -57,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "Micro",
             dependencies: [
-                "AtlasCore", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasRocksDB", "CAllocations",
+                "AtlasCore", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasRocksDB", "AtlasSimulator", "CAllocations",
                 .product(name: "Benchmark", package: "benchmark"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -121,7 +121,7 @@ final class SimulatedNode {
     /// Reads the log and the store as a node does that starts.
     /// - Parameter applied: called with what each apply led to.
     func restore(
-        members: [NodeCore.Member],
+        members: [Member],
         directory: [TabletConfig],
         seed: UInt64,
         options: SimulationOptions,

@@ -25,7 +25,7 @@ package final class World {
     package let options: SimulationOptions
     /// How long a client waits for an answer, in virtual nanoseconds.
     var clientTimeout: UInt64
-    let members: [NodeCore.Member]
+    let members: [Member]
     /// Virtual nanoseconds.
     package internal(set) var now: UInt64 = 0
     var nodes: [SimulatedNode] = []
@@ -124,7 +124,7 @@ package final class World {
         lifeRandom = random.fork()
         network = SimulatedNetwork(topology: options.topology, options: options.network, random: random.fork())
         members = (0..<options.topology.nodeCount).map { number in
-            NodeCore.Member(
+            Member(
                 node: NodeID(simulated: number),
                 region: RegionID(rawValue: Int32(options.topology.region(of: number)))
             )

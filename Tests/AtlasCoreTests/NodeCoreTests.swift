@@ -57,7 +57,7 @@ struct NodeCoreTests {
     @Test func nodesComeAndGo() {
         var node = node()
         #expect(heard(&node, .start) == [2])
-        let joined = NodeCore.Member(node: nodeID(7), region: RegionID(rawValue: 1))
+        let joined = Member(node: nodeID(7), region: RegionID(rawValue: 1))
         _ = heard(&node, .memberJoined(joined))
         _ = heard(&node, .memberJoined(joined))
         #expect(heard(&node, .wake, after: 1_000_000_000) == [2, 7])

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasSimulator
 import Testing
 
 /// What a restart makes of the log.

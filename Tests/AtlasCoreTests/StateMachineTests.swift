@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasSimulator
 import Testing
 
 /// The state machine over a real store against a naive model, and against itself in other run lengths.

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasSimulator
 import Testing
 
 @testable import AtlasRocksDB

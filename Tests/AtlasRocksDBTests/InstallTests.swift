@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasSimulator
 import Foundation
 import Synchronization
 import Testing

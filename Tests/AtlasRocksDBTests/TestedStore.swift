@@ -1,5 +1,6 @@
 import AtlasCore
 import AtlasRocksDB
+import AtlasSimulator
 import Foundation
 
 /// What the contract's tests need beyond the contract.

@@ -1,5 +1,6 @@
 import AtlasCore
 import AtlasRocksDB
+import AtlasSimulator
 
 extension MemoryStore {
     func advance(to watermark: Timestamp) throws {

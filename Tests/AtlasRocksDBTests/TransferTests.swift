@@ -1,5 +1,6 @@
 import AtlasCore
 import AtlasRocksDB
+import AtlasSimulator
 import Testing
 
 /// Snapshots from store to store, and tablets that leave: what both stores promise.

@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import AtlasRocksDB
+internal import AtlasSimulator
 internal import Benchmark
 
 private let batchSize = 64

@@ -182,11 +182,3 @@ extension NodeCore {
         context.refuse(handle, .notOwner(presumed: hint(for: request)))
     }
 }
-
-extension KeyRange {
-    /// Whether the keys right below a bound are in the range; a bound of `nil` is the end of the key space.
-    func reaches(_ bound: Key?) -> Bool {
-        guard let bound else { return end == nil }
-        return start < bound && (end.map { bound <= $0 } ?? true)
-    }
-}

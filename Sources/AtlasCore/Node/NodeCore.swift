@@ -63,16 +63,6 @@ package struct NodeCore: Sendable {
         for config in directory { learn(config) }
     }
 
-    package struct Member: Hashable, Sendable {
-        package var node: NodeID
-        package var region: RegionID
-
-        package init(node: NodeID, region: RegionID) {
-            self.node = node
-            self.region = region
-        }
-    }
-
     /// Rare paths passed so far.
     package var marks: MarkSet {
         context.marks

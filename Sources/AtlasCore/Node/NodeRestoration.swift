@@ -170,7 +170,7 @@ package struct NodeRestoration: Sendable {
     package func finish(
         node: NodeID,
         incarnation: UInt64,
-        members: [NodeCore.Member],
+        members: [Member],
         directory heardOf: [TabletConfig] = [],
         seed: UInt64,
         settings: ConsensusSettings,

@@ -45,26 +45,3 @@ package struct TabletDirectory: Sendable {
         known.contains { $0.config.tablet == key.tablet && $0.config.epoch > key.epoch }
     }
 }
-
-extension KeyRange {
-    /// Whether every key of the other range is in this one.
-    package func includes(_ other: KeyRange) -> Bool {
-        guard start <= other.start else { return false }
-        guard let end else { return true }
-        return other.end.map { $0 <= end } ?? false
-    }
-
-    /// Whether every key of this range is in one of the others.
-    package func isCovered(by ranges: [KeyRange]) -> Bool {
-        var start = start
-        for range in ranges.sorted(by: { $0.start < $1.start }) where range.start <= start {
-            guard let end = range.end else { return true }
-            start = max(start, end)
-        }
-        return end.map { $0 <= start } ?? false
-    }
-
-    package func overlaps(_ other: KeyRange) -> Bool {
-        !intersection(other).isEmpty
-    }
-}

@@ -31,6 +31,39 @@ package struct KeyRange: Hashable, Sendable {
         return KeyRange(start: max(start, other.start), end: ends.min())
     }
 
+    /// Whether every key of the other range is in this one.
+    package func includes(_ other: KeyRange) -> Bool {
+        guard start <= other.start else { return false }
+        guard let end else { return true }
+        return other.end.map { $0 <= end } ?? false
+    }
+
+    /// Whether every key of this range is in one of the others.
+    package func isCovered(by ranges: [KeyRange]) -> Bool {
+        var start = start
+        for range in ranges.sorted(by: { $0.start < $1.start }) where range.start <= start {
+            guard let end = range.end else { return true }
+            start = max(start, end)
+        }
+        return end.map { $0 <= start } ?? false
+    }
+
+    package func overlaps(_ other: KeyRange) -> Bool {
+        !intersection(other).isEmpty
+    }
+
+    /// Whether the keys right below a bound are in the range; a bound of `nil` is the end of the key space.
+    package func reaches(_ bound: Key?) -> Bool {
+        guard let bound else { return end == nil }
+        return start < bound && (end.map { bound <= $0 } ?? true)
+    }
+
+    /// What is left of the range for a scan that has come to `key`; `nil` if nothing is.
+    package func rest(after key: Key, reverse: Bool) -> KeyRange? {
+        let rest = reverse ? KeyRange(start: start, end: key) : KeyRange(start: key.successor, end: end)
+        return rest.isEmpty ? nil : rest
+    }
+
     package var isEmpty: Bool {
         guard let end else { return false }
         return end <= start

@@ -157,7 +157,7 @@ final class NodeMembership: Sendable {
             return state.restoration?.finish(
                 node: config.node.id,
                 incarnation: state.identity.incarnation,
-                members: members.map { NodeCore.Member(node: $0.id, region: $0.region) },
+                members: members.map { Member(node: $0.id, region: $0.region) },
                 seed: UInt64.random(in: .min ... .max),
                 settings: ConsensusSettings(config),
                 limits: Limits(config)
@@ -167,7 +167,7 @@ final class NodeMembership: Sendable {
         shard.submit(.begin(core))
         // Somebody may have joined meanwhile.
         for member in members {
-            shard.submit(.event(.memberJoined(NodeCore.Member(node: member.id, region: member.region))))
+            shard.submit(.event(.memberJoined(Member(node: member.id, region: member.region))))
         }
         lane.submit { [self] in storeMembers() }
         let waiting = state.withLockedValue { state in
@@ -269,7 +269,7 @@ final class NodeMembership: Sendable {
             )
             let id = entry.member.id
             if id == config.node.id { continue }
-            let member = NodeCore.Member(node: id, region: entry.member.region)
+            let member = Member(node: id, region: entry.member.region)
             shard.submit(.event(entry.isRemoved ? .memberLeft(id) : .memberJoined(member)))
         }
     }

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasSimulator
 
 /// One real core with a real state machine and store, driven line by line by a transcript.
 ///
@@ -30,7 +31,7 @@ struct ScriptedNode {
     private var regionFailures = 0
     private var threshold = 0
     private var splits: [String] = []
-    private var extraMembers: [NodeCore.Member] = []
+    private var extraMembers: [Member] = []
     private var limits = Limits()
     private var settings = ConsensusSettings()
     private var node = nodeID(1)
@@ -125,7 +126,7 @@ struct ScriptedNode {
         case "threshold": threshold = Int(try words.next(Notation.number))
         case "node": node = try words.next(Notation.node)
         case "member":
-            let member = NodeCore.Member(node: try words.next(Notation.node), region: try words.next(Notation.region))
+            let member = Member(node: try words.next(Notation.node), region: try words.next(Notation.region))
             extraMembers.append(member)
         case "tablets": splits = try words.all { String($0) }
         case "wall": now.wall = try words.next(Notation.number)
@@ -464,7 +465,7 @@ struct ScriptedNode {
         while let (state, entries) = restoration.takeCommitted(operationsMax: limits.operationsTogetherMax) {
             try restoration.noteApplied(try applyToStore(entries, from: state))
         }
-        let members = (configs[0].voters.map { NodeCore.Member(node: $0.node, region: $0.region) }) + extraMembers
+        let members = (configs[0].voters.map { Member(node: $0.node, region: $0.region) }) + extraMembers
         core = restoration.finish(
             node: node,
             incarnation: Notation.incarnation,

@@ -39,7 +39,7 @@ struct ModelNode {
         core = NodeCore(
             node: config.voters[node].node,
             incarnation: config.voters[node].incarnation,
-            members: config.voters.map { NodeCore.Member(node: $0.node, region: $0.region) },
+            members: config.voters.map { Member(node: $0.node, region: $0.region) },
             settings: settings,
             tablets: [replica],
             clock: HybridClock(restoredBound: clock)

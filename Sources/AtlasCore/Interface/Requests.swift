@@ -293,3 +293,14 @@ package struct ReadPoint: Hashable, Sendable {
         self.range = range
     }
 }
+
+extension CommandResult {
+    /// What clients and other nodes are told instead; nodes of earlier versions know of refusals alone.
+    package var refusal: Refusal? {
+        switch self {
+        case .answerTooLarge: .answerTooLarge
+        case .requestIDReused: .requestIDReused
+        case .applied, .conditionFailed, .requestIDExpired, .expired: nil
+        }
+    }
+}

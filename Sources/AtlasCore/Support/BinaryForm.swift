@@ -145,63 +145,53 @@ extension Key: BinaryForm {
     }
 }
 
-extension TabletKey: BinaryForm {
-    static var encodedSizeMin: Int { 2 }
-
-    func encode(into writer: inout ByteWriter) {
-        writer.write(tablet.rawValue)
-        writer.write(epoch)
-    }
-
-    init(from reader: inout ByteReader) throws(CodecError) {
-        self.init(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readEpoch())
-    }
-}
-
-extension Voter: BinaryForm {
-    static var encodedSizeMin: Int { 17 }
-
-    func encode(into writer: inout ByteWriter) {
-        node.encode(into: &writer)
-        writer.write(fixed: incarnation)
-        writer.write(region)
-    }
-
-    init(from reader: inout ByteReader) throws(CodecError) {
-        node = try NodeID(from: &reader)
-        incarnation = try reader.readFixed()
-        region = try reader.readRegion()
-    }
-}
-
 extension KeyRange: BinaryForm {
     static var encodedSizeMin: Int { 2 }
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(start.bytes)
+        writer.write(end != nil)
+        if let end { writer.write(end.bytes) }
+    }
+
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        start = Key(try reader.readBytes())
+        end = try reader.readBool() ? Key(try reader.readBytes()) : nil
+    }
 }
 
-extension TabletConfig: BinaryForm {
-    static var encodedSizeMin: Int { 24 }
+extension ByteWriter {
+    package mutating func write(_ region: RegionID) {
+        write(UInt64(UInt32(bitPattern: region.rawValue)))
+    }
 }
 
-extension Ballot: BinaryForm {
-    static var encodedSizeMin: Int { 10 }
+extension ByteReader {
+    package mutating func readRegion() throws(CodecError) -> RegionID {
+        RegionID(rawValue: Int32(bitPattern: try readUInt32()))
+    }
 }
 
-extension Entry: BinaryForm {
-    static var encodedSizeMin: Int { 13 }
-}
+extension ByteReader {
+    package mutating func readTimestamp() throws(CodecError) -> Timestamp {
+        let stamp = Timestamp(rawValue: try readUInt64())
+        guard stamp <= .max else { throw .invalid("a stamp out of range") }
+        return stamp
+    }
 
-extension Command: BinaryForm {
-    static var encodedSizeMin: Int { 17 }
-}
+    /// Epochs from outside are below this, so that counting on from them never overflows.
+    package static let epochMax: UInt64 = 1 << 62
 
-extension Operation: BinaryForm {
-    static var encodedSizeMin: Int { 2 }
-}
+    package mutating func readEpoch() throws(CodecError) -> UInt64 {
+        let epoch = try readUInt64()
+        guard epoch < Self.epochMax else { throw .invalid("an epoch out of range") }
+        return epoch
+    }
 
-extension FreshMark: BinaryForm {
-    static var encodedSizeMin: Int { 11 }
-}
-
-extension ConfigBody.Link: BinaryForm {
-    static var encodedSizeMin: Int { 3 }
+    /// A slot, or zero for none.
+    package mutating func readSlot() throws(CodecError) -> Slot {
+        let slot = Slot(rawValue: try readUInt64())
+        guard slot.rawValue < .max / 2 else { throw .invalid("a slot out of range") }
+        return slot
+    }
 }

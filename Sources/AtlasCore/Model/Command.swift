@@ -105,14 +105,3 @@ package enum CommandResult: Hashable, Sendable {
     /// Nothing changed: another command with the same request id has written some of its keys.
     case requestIDReused
 }
-
-extension CommandResult {
-    /// What clients and other nodes are told instead; nodes of earlier versions know of refusals alone.
-    package var refusal: Refusal? {
-        switch self {
-        case .answerTooLarge: .answerTooLarge
-        case .requestIDReused: .requestIDReused
-        case .applied, .conditionFailed, .requestIDExpired, .expired: nil
-        }
-    }
-}

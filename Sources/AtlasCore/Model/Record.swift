@@ -78,3 +78,10 @@ package struct TabletState: Hashable, Sendable {
         stateHash = hash.value
     }
 }
+
+extension HistoryRow {
+    /// Whether its record was the newest at a version that is not below its own.
+    package func wasNewest(at version: Timestamp) -> Bool {
+        !isDelete && supersededBy > version
+    }
+}

@@ -1,3 +1,5 @@
+package import AtlasCore
+
 /// Snapshots on their way from store to store.
 extension MemoryStore {
     /// Every tablet of which the store holds a state, in the order of their ids.

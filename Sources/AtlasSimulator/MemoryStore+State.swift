@@ -1,3 +1,5 @@
+internal import AtlasCore
+
 /// All that a `MemoryStore` holds, as one value: a snapshot is a copy.
 struct MemoryState: Sendable {
     var rows = MemoryRows()

@@ -67,7 +67,7 @@ package enum Event: Sendable {
     case leave
     indirect case message(PeerMessage, from: NodeID, incarnation: UInt64)
     /// A node has been made known to the cluster.
-    case memberJoined(NodeCore.Member)
+    case memberJoined(Member)
     /// A node has left the cluster for good, and is a voter of nothing any more.
     case memberLeft(NodeID)
     /// A way to another node has ended, and what was under way on it with it: the node has gone, or is gone for a moment.

@@ -59,7 +59,7 @@ extension TabletReplica {
             guard proposal.slot >= firstSlot, let entry = window[proposal.slot], isChosen(proposal, entry) else {
                 // Another payload has the slot, so this one never takes effect.
                 if !proposal.writes.isEmpty { context.mark(.orphanRetried) }
-                for write in proposal.writes { context.rerouteDisplaced(write) }
+                context.rerouteDisplaced(proposal.writes)
                 continue
             }
             if ownership?.ballot != proposal.ballot { context.mark(.orphanAnswered) }
@@ -229,5 +229,16 @@ extension TabletReplica {
         truncateLog(context: &context)
         serveWaitingReads(context: &context)
         applyNext(context: &context)
+    }
+}
+
+extension StepContext {
+    /// Another payload has got the slot that writes were proposed for.
+    mutating func rerouteDisplaced(_ writes: [TabletReplica.QueuedWrite]) {
+        for write in writes {
+            var request = write.request
+            request.placesLost += 1
+            rerouted.append((write.handle, .write(request)))
+        }
     }
 }

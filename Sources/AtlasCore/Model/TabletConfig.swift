@@ -137,27 +137,35 @@ extension TabletConfig {
     }
 }
 
-extension KeyRange {
-    package func encode(into writer: inout ByteWriter) {
-        writer.write(start.bytes)
-        writer.write(end != nil)
-        if let end { writer.write(end.bytes) }
+extension TabletConfig: BinaryForm {
+    static var encodedSizeMin: Int { 24 }
+}
+
+extension TabletKey: BinaryForm {
+    static var encodedSizeMin: Int { 2 }
+
+    func encode(into writer: inout ByteWriter) {
+        writer.write(tablet.rawValue)
+        writer.write(epoch)
     }
 
-    package init(from reader: inout ByteReader) throws(CodecError) {
-        start = Key(try reader.readBytes())
-        end = try reader.readBool() ? Key(try reader.readBytes()) : nil
+    init(from reader: inout ByteReader) throws(CodecError) {
+        self.init(tablet: TabletID(rawValue: try reader.readUInt64()), epoch: try reader.readEpoch())
     }
 }
 
-extension ByteWriter {
-    package mutating func write(_ region: RegionID) {
-        write(UInt64(UInt32(bitPattern: region.rawValue)))
-    }
-}
+extension Voter: BinaryForm {
+    static var encodedSizeMin: Int { 17 }
 
-extension ByteReader {
-    package mutating func readRegion() throws(CodecError) -> RegionID {
-        RegionID(rawValue: Int32(bitPattern: try readUInt32()))
+    func encode(into writer: inout ByteWriter) {
+        node.encode(into: &writer)
+        writer.write(fixed: incarnation)
+        writer.write(region)
+    }
+
+    init(from reader: inout ByteReader) throws(CodecError) {
+        node = try NodeID(from: &reader)
+        incarnation = try reader.readFixed()
+        region = try reader.readRegion()
     }
 }

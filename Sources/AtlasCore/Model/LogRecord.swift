@@ -265,3 +265,7 @@ extension ConfigBody.Link {
         slot = try reader.readSlot()
     }
 }
+
+extension ConfigBody.Link: BinaryForm {
+    static var encodedSizeMin: Int { 3 }
+}

@@ -69,3 +69,7 @@ extension FreshMark {
         slot = try reader.readSlot()
     }
 }
+
+extension FreshMark: BinaryForm {
+    static var encodedSizeMin: Int { 11 }
+}

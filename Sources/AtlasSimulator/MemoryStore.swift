@@ -1,3 +1,5 @@
+package import AtlasCore
+
 /// A store in memory with the semantics of the one on disk, for the simulator and for tests.
 ///
 /// What was committed survives `crash()` only if it was flushed, as it is with RocksDB without a write-ahead log.

@@ -138,50 +138,6 @@ extension Seal {
     }
 }
 
-extension ByteReader {
-    package mutating func readTimestamp() throws(CodecError) -> Timestamp {
-        let stamp = Timestamp(rawValue: try readUInt64())
-        guard stamp <= .max else { throw .invalid("a stamp out of range") }
-        return stamp
-    }
-
-    /// Epochs from outside are below this, so that counting on from them never overflows.
-    package static let epochMax: UInt64 = 1 << 62
-
-    package mutating func readEpoch() throws(CodecError) -> UInt64 {
-        let epoch = try readUInt64()
-        guard epoch < Self.epochMax else { throw .invalid("an epoch out of range") }
-        return epoch
-    }
-
-    /// A slot, or zero for none.
-    package mutating func readSlot() throws(CodecError) -> Slot {
-        let slot = Slot(rawValue: try readUInt64())
-        guard slot.rawValue < .max / 2 else { throw .invalid("a slot out of range") }
-        return slot
-    }
-}
-
-extension Ballot {
-    /// Counters from outside are below this, so that counting on from them never overflows.
-    static let counterMax: UInt64 = 1 << 62
-    /// The same for handoffs.
-    static let handoffMax: UInt32 = 1 << 31
-
-    package func encode(into writer: inout ByteWriter) {
-        writer.write(counter)
-        writer.write(fixed: node.rawValue)
-        writer.write(UInt64(handoff))
-        if handoff > 0 { writer.write(fixed: owner.rawValue) }
-    }
-
-    package init(from reader: inout ByteReader) throws(CodecError) {
-        let counter = try reader.readUInt64()
-        guard counter < Self.counterMax else { throw .invalid("a ballot counter out of range") }
-        let node = NodeID(rawValue: try reader.readFixed())
-        let handoff = try reader.readUInt32()
-        guard handoff < Self.handoffMax else { throw .invalid("a ballot's handoff out of range") }
-        let owner = handoff > 0 ? NodeID(rawValue: try reader.readFixed()) : nil
-        self.init(counter: counter, node: node, handoff: handoff, owner: owner)
-    }
+extension Entry: BinaryForm {
+    static var encodedSizeMin: Int { 13 }
 }

@@ -40,3 +40,29 @@ extension Ballot: CustomStringConvertible {
         return handoff == 0 ? number : "\(number)+\(handoff)"
     }
 }
+
+extension Ballot: BinaryForm {
+    static var encodedSizeMin: Int { 10 }
+
+    /// Counters from outside are below this, so that counting on from them never overflows.
+    static let counterMax: UInt64 = 1 << 62
+    /// The same for handoffs.
+    static let handoffMax: UInt32 = 1 << 31
+
+    package func encode(into writer: inout ByteWriter) {
+        writer.write(counter)
+        writer.write(fixed: node.rawValue)
+        writer.write(UInt64(handoff))
+        if handoff > 0 { writer.write(fixed: owner.rawValue) }
+    }
+
+    package init(from reader: inout ByteReader) throws(CodecError) {
+        let counter = try reader.readUInt64()
+        guard counter < Self.counterMax else { throw .invalid("a ballot counter out of range") }
+        let node = NodeID(rawValue: try reader.readFixed())
+        let handoff = try reader.readUInt32()
+        guard handoff < Self.handoffMax else { throw .invalid("a ballot's handoff out of range") }
+        let owner = handoff > 0 ? NodeID(rawValue: try reader.readFixed()) : nil
+        self.init(counter: counter, node: node, handoff: handoff, owner: owner)
+    }
+}

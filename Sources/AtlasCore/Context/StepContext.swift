@@ -68,13 +68,6 @@ package struct StepContext: Sendable {
         marks.insert(mark)
     }
 
-    /// Another payload has got the slot that a write was proposed for.
-    mutating func rerouteDisplaced(_ write: TabletReplica.QueuedWrite) {
-        var request = write.request
-        request.placesLost += 1
-        rerouted.append((write.handle, .write(request)))
-    }
-
     // MARK: - Log and messages
 
     /// Appends a record to the log, and returns the token that it becomes durable with.

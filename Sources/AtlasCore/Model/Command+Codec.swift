@@ -75,3 +75,11 @@ extension Operation {
         returnsPrevious = tag & Tag.returnsPrevious != 0
     }
 }
+
+extension Command: BinaryForm {
+    static var encodedSizeMin: Int { 17 }
+}
+
+extension Operation: BinaryForm {
+    static var encodedSizeMin: Int { 2 }
+}

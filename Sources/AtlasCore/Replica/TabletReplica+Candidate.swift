@@ -361,7 +361,7 @@ extension TabletReplica {
         while let proposal = proposals.last, proposal.slot > last {
             proposals.removeLast()
             context.mark(.orphanRetried)
-            for write in proposal.writes { context.rerouteDisplaced(write) }
+            context.rerouteDisplaced(proposal.writes)
         }
     }
 
