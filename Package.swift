@@ -9,10 +9,62 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+extension Target.Dependency {
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let configuration = product(name: "Configuration", package: "swift-configuration")
+    static let deques = product(name: "DequeModule", package: "swift-collections")
+    static let heaps = product(name: "HeapModule", package: "swift-collections")
+    static let histogram = product(name: "Histogram", package: "hdrhistogram-swift")
+    static let lifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let locks = product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let nio = product(name: "NIOCore", package: "swift-nio")
+    static let http2 = product(name: "NIOHTTP2", package: "swift-nio-http2")
+    static let hpack = product(name: "NIOHPACK", package: "swift-nio-http2")
+    static let posix = product(name: "NIOPosix", package: "swift-nio")
+    static let protobuf = product(name: "SwiftProtobuf", package: "swift-protobuf")
+    static let signals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+    static let yams = product(name: "Yams", package: "Yams")
+}
+
+/// A module, the modules that it uses, and what it uses of other packages.
+func module(
+    _ name: String,
+    _ modules: [String] = [],
+    _ products: [Target.Dependency] = [],
+    settings: [SwiftSetting] = []
+) -> Target {
+    .target(name: name, dependencies: modules.map { .byName(name: $0) } + products, swiftSettings: strict + settings)
+}
+
+func program(_ name: String, _ modules: [String], _ products: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: modules.map { .byName(name: $0) } + products, swiftSettings: strict)
+}
+
+/// The tests of a module.
+func tests(
+    _ name: String,
+    _ modules: [String] = [],
+    _ products: [Target.Dependency] = [],
+    exclude: [String] = []
+) -> Target {
+    .testTarget(
+        name: name,
+        dependencies: modules.map { .byName(name: $0) } + products,
+        exclude: exclude,
+        swiftSettings: strict
+    )
+}
+
+/// What the caller's actor calls runs there, as users of a library expect.
+let forUsers: [SwiftSetting] = [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+
+// A module uses only those above it; Tests/HouseTests reads this list.
 let package = Package(
     name: "atlas-db",
     products: [
         .library(name: "AtlasDB", targets: ["AtlasDB"]),
+        .library(name: "AtlasClient", targets: ["AtlasClient"]),
         .executable(name: "atlas-db", targets: ["atlas-db"]),
         .executable(name: "atlas-sim", targets: ["atlas-sim"]),
     ],
@@ -29,201 +81,61 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
-        .systemLibrary(name: "CRocksDB", providers: [.apt(["librocksdb-dev"])]),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CRocksDB", providers: [.apt(["librocksdb-dev"])]),
         .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
-        .target(
-            name: "AtlasCore",
-            dependencies: [.product(name: "DequeModule", package: "swift-collections")],
-            swiftSettings: strict
+        module("AtlasTypes"),
+        module("AtlasCore", ["AtlasTypes"], [.deques]),
+        module("AtlasChecker"),
+        module("AtlasSimulator", ["AtlasChecker", "AtlasCore", "AtlasTypes"], [.heaps]),
+        module("AtlasLog", ["AtlasCore", "AtlasTypes", "CXXHash"]),
+        module("AtlasRocksDB", ["AtlasCore", "AtlasTypes", "CRocksDB"]),
+        module("AtlasRelay", [], [.nio, .posix]),
+        module("AtlasWire", ["AtlasTypes"], [.nio, .protobuf]),
+        module("AtlasRPC", [], [.nio, .posix, .http2, .hpack]),
+        module(
+            "AtlasServer",
+            ["AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasTypes", "AtlasWire"],
+            [.configuration, .histogram, .lifecycle, .locks, .logging, .nio, .posix, .protobuf, .yams]
         ),
-        .target(name: "AtlasChecker", swiftSettings: strict),
-        .target(
-            name: "AtlasSimulator",
-            dependencies: [
-                "AtlasChecker", "AtlasCore",
-                .product(name: "HeapModule", package: "swift-collections"),
+        module(
+            "AtlasClient",
+            ["AtlasRPC", "AtlasTypes", "AtlasWire"],
+            [.locks, .nio, .posix, .protobuf],
+            settings: forUsers
+        ),
+        module(
+            "AtlasDB",
+            ["AtlasClient", "AtlasCore", "AtlasRocksDB", "AtlasServer", "AtlasTypes", "AtlasWire"],
+            [.locks, .logging, .nio, .posix],
+            settings: forUsers
+        ),
+        program("atlas-sim", ["AtlasCore", "AtlasSimulator", "AtlasTypes"], [.argumentParser]),
+        program(
+            "atlas-db",
+            [
+                "AtlasClient", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasRPC", "AtlasRelay", "AtlasServer",
+                "AtlasTypes",
+                "AtlasWire", "CLinux",
             ],
-            swiftSettings: strict
+            [.argumentParser, .histogram, .lifecycle, .locks, .logging, .nio, .posix, .protobuf, .signals]
         ),
-        .executableTarget(
-            name: "atlas-sim",
-            dependencies: [
-                "AtlasCore", "AtlasSimulator",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            swiftSettings: strict
+        tests("AtlasCoreTests", ["AtlasCore", "AtlasSimulator", "AtlasTypes"], exclude: ["Scripts"]),
+        tests("AtlasCheckerTests", ["AtlasChecker"]),
+        tests("AtlasSimulatorTests", ["AtlasChecker", "AtlasCore", "AtlasSimulator", "AtlasTypes"]),
+        tests("AtlasLogTests", ["AtlasCore", "AtlasLog", "AtlasTypes"]),
+        tests("AtlasRocksDBTests", ["AtlasCore", "AtlasRocksDB", "AtlasSimulator", "AtlasTypes", "CRocksDB"]),
+        tests("AtlasWireTests", ["AtlasTypes", "AtlasWire"], [.nio, .protobuf]),
+        tests("AtlasRPCTests", ["AtlasRPC"], [.locks, .nio, .posix, .http2, .hpack]),
+        tests("AtlasRelayTests", ["AtlasRelay"], [.locks, .nio, .posix]),
+        tests(
+            "AtlasServerTests",
+            ["AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasServer", "AtlasTypes", "AtlasWire"],
+            [.locks, .logging, .nio, .posix]
         ),
-        .target(name: "AtlasLog", dependencies: ["AtlasCore", "CXXHash"], swiftSettings: strict),
-        .target(name: "AtlasRocksDB", dependencies: ["AtlasCore", "CRocksDB"], swiftSettings: strict),
-        .target(
-            name: "AtlasProtobuf",
-            dependencies: [
-                "AtlasCore",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-            ],
-            swiftSettings: strict
-        ),
-        .target(
-            name: "AtlasRPC",
-            dependencies: [
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
-                .product(name: "NIOHPACK", package: "swift-nio-http2"),
-            ],
-            swiftSettings: strict
-        ),
-        .target(
-            name: "AtlasRelay",
-            dependencies: [
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: strict
-        ),
-        .target(
-            name: "AtlasServer",
-            dependencies: [
-                "AtlasCore", "AtlasLog", "AtlasRocksDB", "AtlasProtobuf", "AtlasRPC",
-                .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-                .product(name: "Yams", package: "Yams"),
-            ],
-            swiftSettings: strict
-        ),
-        .target(
-            name: "AtlasClient",
-            dependencies: [
-                "AtlasCore", "AtlasProtobuf", "AtlasRPC",
-                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-            ],
-            swiftSettings: strict + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
-        ),
-        .target(
-            name: "AtlasDB",
-            dependencies: [
-                "AtlasClient", "AtlasCore", "AtlasProtobuf", "AtlasRocksDB", "AtlasServer",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: strict + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]
-        ),
-        .executableTarget(
-            name: "atlas-db",
-            dependencies: [
-                "AtlasClient", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasRelay",
-                "AtlasServer", "CLinux",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-            ],
-            swiftSettings: strict
-        ),
-        .testTarget(
-            name: "AtlasCoreTests",
-            dependencies: ["AtlasCore", "AtlasSimulator"],
-            exclude: ["Scripts"],
-            swiftSettings: strict
-        ),
-        .testTarget(name: "AtlasCheckerTests", dependencies: ["AtlasChecker"], swiftSettings: strict),
-        .testTarget(
-            name: "AtlasSimulatorTests",
-            dependencies: ["AtlasChecker", "AtlasCore", "AtlasSimulator"],
-            swiftSettings: strict
-        ),
-        .testTarget(name: "AtlasLogTests", dependencies: ["AtlasCore", "AtlasLog"], swiftSettings: strict),
-        .testTarget(
-            name: "AtlasRocksDBTests",
-            dependencies: ["AtlasCore", "AtlasRocksDB", "AtlasSimulator", "CRocksDB"],
-            swiftSettings: strict
-        ),
-        .testTarget(
-            name: "AtlasProtobufTests",
-            dependencies: [
-                "AtlasCore", "AtlasProtobuf",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-            ],
-            swiftSettings: strict
-        ),
-        .testTarget(
-            name: "AtlasRPCTests",
-            dependencies: [
-                "AtlasRPC",
-                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOHTTP2", package: "swift-nio-http2"),
-                .product(name: "NIOHPACK", package: "swift-nio-http2"),
-            ],
-            swiftSettings: strict
-        ),
-        .testTarget(
-            name: "AtlasRelayTests",
-            dependencies: [
-                "AtlasRelay",
-                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: strict
-        ),
-        .testTarget(
-            name: "AtlasServerTests",
-            dependencies: [
-                "AtlasCore", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasRocksDB", "AtlasServer",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: strict
-        ),
-        .testTarget(
-            name: "AtlasClientTests",
-            dependencies: [
-                "AtlasClient", "AtlasProtobuf", "AtlasRPC",
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: strict
-        ),
-        .testTarget(
-            name: "AtlasDBTests",
-            dependencies: [
-                "AtlasCore", "AtlasDB", "AtlasProtobuf", "AtlasServer",
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-            ],
-            swiftSettings: strict
-        ),
-        .testTarget(
-            name: "CommandLineTests",
-            dependencies: [
-                "atlas-db", "AtlasClient", "AtlasCore", "AtlasProtobuf",
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-            ],
-            swiftSettings: strict
-        ),
-        .testTarget(name: "HouseTests", swiftSettings: strict),
+        tests("AtlasClientTests", ["AtlasClient", "AtlasRPC", "AtlasTypes", "AtlasWire"], [.nio, .posix]),
+        tests("AtlasDBTests", ["AtlasCore", "AtlasDB", "AtlasServer", "AtlasTypes", "AtlasWire"], [.logging, .nio]),
+        tests("CommandLineTests", ["AtlasClient", "AtlasCore", "AtlasTypes", "AtlasWire", "atlas-db"], [.protobuf]),
+        tests("HouseTests"),
     ]
 )

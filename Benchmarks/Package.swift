@@ -26,26 +26,27 @@ let package = Package(
     targets: [
         .systemLibrary(name: "CRocksDB"),
         .systemLibrary(name: "CXXHash"),
+        .target(name: "AtlasTypes", swiftSettings: settings),
         .target(
             name: "AtlasCore",
-            dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+            dependencies: ["AtlasTypes", .product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: settings
         ),
         .target(name: "AtlasChecker", swiftSettings: settings),
         .target(
             name: "AtlasSimulator",
             dependencies: [
-                "AtlasChecker", "AtlasCore",
+                "AtlasChecker", "AtlasCore", "AtlasTypes",
                 .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: settings
         ),
-        .target(name: "AtlasLog", dependencies: ["AtlasCore", "CXXHash"], swiftSettings: settings),
-        .target(name: "AtlasRocksDB", dependencies: ["AtlasCore", "CRocksDB"], swiftSettings: settings),
+        .target(name: "AtlasLog", dependencies: ["AtlasCore", "AtlasTypes", "CXXHash"], swiftSettings: settings),
+        .target(name: "AtlasRocksDB", dependencies: ["AtlasCore", "AtlasTypes", "CRocksDB"], swiftSettings: settings),
         .target(
-            name: "AtlasProtobuf",
+            name: "AtlasWire",
             dependencies: [
-                "AtlasCore",
+                "AtlasTypes",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
@@ -61,12 +62,13 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .executableTarget(name: "MakeLog", dependencies: ["AtlasCore", "AtlasLog"], swiftSettings: settings),
+        .executableTarget(name: "MakeLog", dependencies: ["AtlasCore", "AtlasLog", "AtlasTypes"], swiftSettings: settings),
         .target(name: "CAllocations"),
         .executableTarget(
             name: "Micro",
             dependencies: [
-                "AtlasCore", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasRocksDB", "AtlasSimulator", "CAllocations",
+                "AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasSimulator", "AtlasTypes", "AtlasWire",
+                "CAllocations",
                 .product(name: "Benchmark", package: "benchmark"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

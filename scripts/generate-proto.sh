@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Regenerates Sources/AtlasProtobuf/Generated from proto/. The result is committed, so that a build needs neither protoc
+# Regenerates Sources/AtlasWire/Generated from proto/. The result is committed, so that a build needs neither protoc
 # nor the plugin; run this after a change of a .proto file.
 #
 #   scripts/generate-proto.sh           regenerate
@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-output=Sources/AtlasProtobuf/Generated
+output=Sources/AtlasWire/Generated
 plugin_build=.build/protoc-gen-swift
 check=false
 case "${1:-}" in

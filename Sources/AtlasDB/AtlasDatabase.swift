@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasServer
 internal import Glibc
 internal import Logging

@@ -1,4 +1,5 @@
 package import AtlasCore
+package import AtlasTypes
 
 extension DurableLog {
     /// How often a read looks again when a segment was recycled under it.

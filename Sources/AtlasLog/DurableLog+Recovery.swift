@@ -1,4 +1,5 @@
 package import AtlasCore
+package import AtlasTypes
 
 extension DurableLog {
     /// Opens the log in `directory`, which is made if it is absent. The caller holds the lock of the data directory.

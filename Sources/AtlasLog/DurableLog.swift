@@ -1,5 +1,6 @@
 package import AtlasCore
 internal import Synchronization
+package import AtlasTypes
 
 /// The durable log of a node: one sequence of records in segment files, shared by all tablets and shards.
 ///

@@ -1,5 +1,5 @@
-package import AtlasCore
 internal import Glibc
+package import AtlasTypes
 
 /// Why the log cannot be opened or cannot go on. A node stops serving on any of these, but
 /// for what passes by itself while it prepares and retires segments: that is tried again.

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// Where a record is, in 12 bytes.
 struct RecordLocation: Hashable, Comparable {

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// What has been written, what of it is durable, and what of it matters. Behind the log's state lock.
 struct LogState {

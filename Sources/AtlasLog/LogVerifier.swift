@@ -1,4 +1,5 @@
-package import AtlasCore
+internal import AtlasCore
+package import AtlasTypes
 
 /// What a log directory holds, and whether it is whole.
 package struct LogReport: Hashable, Sendable {

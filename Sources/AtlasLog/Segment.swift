@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// An open segment file. Readers share it with the log, so it is closed when the last of them lets go.
 final class SegmentFile: Sendable {

@@ -1,4 +1,3 @@
-internal import AtlasCore
 internal import CXXHash
 
 /// The layout of a segment file: one header block, then records back to back, each padded to eight bytes. All numbers

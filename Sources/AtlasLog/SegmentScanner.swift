@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// A record found in a segment's bytes.
 struct ScannedRecord {

@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import CRocksDB
 internal import Synchronization
+internal import AtlasTypes
 
 /// The filter of one compaction. RocksDB uses it from one thread, and destroys it at the end.
 private final class CompactionFilter {

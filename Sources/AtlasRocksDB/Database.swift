@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import CRocksDB
 internal import Glibc
+internal import AtlasTypes
 
 /// The open database: its handle and the reads that stores and snapshots share.
 ///

@@ -1,5 +1,5 @@
-internal import AtlasCore
 internal import Glibc
+internal import AtlasTypes
 
 /// Keys of the history: the space's byte, the user key escaped, then its version inverted.
 ///

@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import CRocksDB
 internal import Synchronization
+internal import AtlasTypes
 
 /// What compaction filters know, and what they did. Compaction threads, readers and the committer share it.
 ///

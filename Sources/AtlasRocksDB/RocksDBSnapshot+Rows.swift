@@ -1,5 +1,6 @@
 package import AtlasCore
 internal import CRocksDB
+package import AtlasTypes
 
 extension RocksDBSnapshot {
     /// All that is held of the keys of a range behind a key, deleted ones with a history included, until the rows

@@ -1,6 +1,7 @@
 package import AtlasCore
 internal import CRocksDB
 internal import Synchronization
+package import AtlasTypes
 
 /// A frozen view of a `RocksDBStore`. While it lives the store stays open, and nothing that it shows is reclaimed.
 ///

@@ -2,6 +2,7 @@ package import AtlasCore
 internal import CRocksDB
 internal import Glibc
 internal import Synchronization
+package import AtlasTypes
 
 /// What one round of garbage collection did.
 package struct GarbageReport: Hashable, Sendable {

@@ -2,6 +2,7 @@ package import AtlasCore
 internal import CRocksDB
 internal import Glibc
 internal import Synchronization
+internal import AtlasTypes
 
 extension RocksDBStore {
     /// Why a directory could not be opened.

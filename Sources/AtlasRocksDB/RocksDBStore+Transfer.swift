@@ -1,6 +1,7 @@
 package import AtlasCore
 internal import CRocksDB
 internal import Synchronization
+internal import AtlasTypes
 
 /// Snapshots on their way from store to store, and tablets that leave.
 ///

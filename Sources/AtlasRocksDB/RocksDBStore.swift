@@ -1,6 +1,7 @@
 package import AtlasCore
 internal import CRocksDB
 internal import Synchronization
+package import AtlasTypes
 
 /// A store on disk. It holds what was applied; what makes it durable at once is the consensus log (WAL off): after a
 /// crash the state of the last flush is there, data and applied positions from one moment.

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// A record as it lies in a row, without a copy of its value. Valid as long as the row's memory is.
 ///

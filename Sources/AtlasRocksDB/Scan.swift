@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import CRocksDB
+internal import AtlasTypes
 
 /// A scan that is under way: of the newest records, or of those of a version, which `data` and `history` hold together.
 ///

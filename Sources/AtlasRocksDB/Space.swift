@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// What a row is, told by the first byte of its key. The numbers are part of the format on disk.
 ///

@@ -1,5 +1,6 @@
 package import AtlasCore
 internal import CRocksDB
+package import AtlasTypes
 
 /// A tablet's snapshot on its way into the store: its parts become table files beside the database, until
 /// `RocksDBStore.install` takes them. What was staged goes away with the last reference to it.

@@ -1,10 +1,10 @@
-internal import AtlasCore
 internal import AtlasRPC
 package import Logging
 internal import NIOConcurrencyHelpers
 package import NIOCore
 internal import NIOPosix
 internal import ServiceLifecycle
+internal import AtlasTypes
 
 /// A node that serves gRPC: what `atlas-db start` runs.
 ///

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// What goes wrong, or is done by operators at a bad moment.
 package enum Fault: String, CaseIterable, Sendable {

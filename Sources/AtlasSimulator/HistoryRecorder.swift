@@ -1,5 +1,6 @@
 internal import AtlasChecker
 internal import AtlasCore
+internal import AtlasTypes
 
 /// Writes down what clients did and were told, for the checkers. Time is a counter of what was written down.
 struct HistoryRecorder {

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// Watches over the invariants of consensus.md section 10, after every event. It knows what every disk holds.
 struct Judge {

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// Who takes itself for the owner of what.
 struct OwnerLedger {

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// All that a `MemoryStore` holds, as one value: a snapshot is a copy.
 struct MemoryState: Sendable {

@@ -1,4 +1,5 @@
 package import AtlasCore
+package import AtlasTypes
 
 /// Snapshots on their way from store to store.
 extension MemoryStore {

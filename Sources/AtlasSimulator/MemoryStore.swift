@@ -1,4 +1,5 @@
 package import AtlasCore
+package import AtlasTypes
 
 /// A store in memory with the semantics of the one on disk, for the simulator and for tests.
 ///

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// A run as a text: a seed, options that differ from the defaults, and what happens at which times.
 ///

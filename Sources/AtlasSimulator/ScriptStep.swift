@@ -1,4 +1,5 @@
 package import AtlasCore
+package import AtlasTypes
 
 /// Something that a scenario wants at a time.
 package struct ScriptStep: Sendable {

@@ -1,5 +1,3 @@
-internal import AtlasCore
-
 /// Makes a failing run smaller for as long as it fails in the same way.
 package struct Shrinker {
     /// How a run ends, and when, which is `.max` if nobody knows; `nil` is well. The faults are those that happened in it.

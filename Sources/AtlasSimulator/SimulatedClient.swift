@@ -1,5 +1,6 @@
 internal import AtlasChecker
 internal import AtlasCore
+internal import AtlasTypes
 
 /// A client: one request at a time, with pauses, and retries where no answer came.
 struct SimulatedClient {

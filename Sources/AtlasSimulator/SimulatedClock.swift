@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// A machine's clocks, as functions of the virtual time: they drift, and are off.
 struct SimulatedClock {

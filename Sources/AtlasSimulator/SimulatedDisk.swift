@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// What a node's log has on its disk: a prefix that survives a crash, and what was appended behind it.
 struct SimulatedDisk {

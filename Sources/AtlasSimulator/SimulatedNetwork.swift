@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// Which messages arrive, and when.
 struct SimulatedNetwork {

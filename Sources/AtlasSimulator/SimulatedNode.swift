@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// A node of the simulated cluster: the core that production runs, the state machine, a store, a log and clocks.
 final class SimulatedNode {

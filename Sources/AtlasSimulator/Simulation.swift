@@ -1,5 +1,6 @@
 internal import AtlasChecker
 internal import AtlasCore
+internal import AtlasTypes
 
 /// One run: a phase with faults, then a phase in which everything must end, then the checks.
 package struct Simulation: Sendable {

@@ -1,4 +1,5 @@
 package import AtlasCore
+internal import AtlasTypes
 
 /// Everything that a run depends on besides its seed. `swarm` draws it from the seed too, so that each seed has faults,
 /// features, sizes and limits of its own.

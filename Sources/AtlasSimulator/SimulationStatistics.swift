@@ -1,4 +1,5 @@
 package import AtlasCore
+internal import AtlasTypes
 
 /// What a run, or many runs, came across.
 package struct SimulationStatistics: Sendable {

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// Reads one step of a scenario.
 struct StepParser {

@@ -1,4 +1,4 @@
-package import AtlasCore
+package import AtlasTypes
 
 /// Where the nodes of a simulated cluster are, and how far apart.
 package struct Topology: Hashable, Sendable {

@@ -1,5 +1,6 @@
 internal import AtlasChecker
 internal import AtlasCore
+internal import AtlasTypes
 
 /// The phase between faults and repair: some links fail for good, in one direction or both, and all else is well.
 ///

@@ -1,5 +1,6 @@
 internal import AtlasChecker
 internal import AtlasCore
+internal import AtlasTypes
 
 /// The phase in which the owner's region is lost, in the very moment in which a global write is answered.
 ///

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// What the disks and stores of nodes do, and how nodes start and stop.
 extension World {

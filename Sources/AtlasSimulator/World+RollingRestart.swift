@@ -1,5 +1,6 @@
 internal import AtlasChecker
 internal import AtlasCore
+internal import AtlasTypes
 
 /// The phase in which owners are restarted one after the other, as in an upgrade, while a client writes at another node.
 ///

@@ -1,5 +1,6 @@
 internal import AtlasChecker
 internal import AtlasCore
+internal import AtlasTypes
 
 extension World {
     func scheduleScript() {

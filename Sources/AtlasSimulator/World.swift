@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import HeapModule
+internal import AtlasTypes
 
 /// A violated rule ends a run.
 package struct SimulationFailure: Error, CustomStringConvertible, Sendable {

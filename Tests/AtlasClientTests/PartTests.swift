@@ -1,4 +1,4 @@
-import AtlasProtobuf
+import AtlasWire
 import NIOCore
 import Testing
 

@@ -1,5 +1,5 @@
 import AtlasClient
-import AtlasProtobuf
+import AtlasWire
 import AtlasRPC
 import NIOConcurrencyHelpers
 import SwiftProtobuf

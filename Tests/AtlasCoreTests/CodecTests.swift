@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 /// What the log and the peers hold is read back as written, and nothing that a disk or a peer can hold traps.
 struct CodecTests {

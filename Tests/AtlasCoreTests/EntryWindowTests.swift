@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 /// The window against a dictionary.
 struct EntryWindowTests {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasCore
+import AtlasTypes
 
 /// The marks against all that were ever said.
 struct FreshMarksTests {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasCore
+import AtlasTypes
 
 /// The two ends of a list of idle tablets, and what gets lost between them.
 struct IdleListTests {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasCore
+import AtlasTypes
 
 /// Who is alive, and whose support counts.
 struct LivenessTests {

@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 /// How a node finds the tablet that something is about.
 struct NodeCoreTests {

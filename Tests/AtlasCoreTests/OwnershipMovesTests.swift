@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasCore
+import AtlasTypes
 
 @Suite struct OwnershipMovesTests {
     private func tablet(_ number: Int) -> TabletKey {

@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 /// What nodes say to each other arrives as it was said, and nothing that a peer can send traps.
 struct PeerCodecTests {
@@ -199,7 +200,7 @@ struct PeerCodecTests {
 
     @Test func commandsHaveNoMoreOperationsThanCanBeReadAgain() throws {
         var command = Command(
-            operations: Array(repeating: Operation(.get, key: key("a")), count: Command.operationsMax)
+            operations: Array(repeating: Operation(.get, key: key("a")), count: BatchLimits.operationsMax)
         )
         var writer = ByteWriter()
         command.encode(into: &writer)

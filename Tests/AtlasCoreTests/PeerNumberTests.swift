@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 /// No number that a peer says ends a node: whatever arrives, it takes the next message.
 struct PeerNumberTests {

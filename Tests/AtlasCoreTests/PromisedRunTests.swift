@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasCore
+import AtlasTypes
 
 /// What new owners propose again, in a small model of owners and voters: whatever was chosen stays chosen.
 struct PromisedRunTests {

@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 /// The quorum rules against a direct count of consensus.md section 2, for every shape up to twelve voters.
 struct QuorumTests {

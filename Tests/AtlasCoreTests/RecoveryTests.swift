@@ -1,6 +1,7 @@
 import AtlasCore
 import AtlasSimulator
 import Testing
+import AtlasTypes
 
 /// What a restart makes of the log.
 struct RecoveryTests {

@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 struct RequestFilterTests {
     private static let window: UInt64 = 1_000

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasCore
+import AtlasTypes
 
 @Suite struct RequestTableTests {
     private let wall: UInt64 = 1_700_000_000_000

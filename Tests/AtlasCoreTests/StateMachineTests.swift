@@ -1,6 +1,7 @@
 import AtlasCore
 import AtlasSimulator
 import Testing
+import AtlasTypes
 
 /// The state machine over a real store against a naive model, and against itself in other run lengths.
 struct StateMachineTests {

@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 private let a = RegionID(rawValue: 1)
 private let b = RegionID(rawValue: 2)

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasCore
+import AtlasTypes
 
 struct TabletDirectoryTests {
     private func config(_ text: Substring) -> TabletConfig {

@@ -1,5 +1,6 @@
 import AtlasCore
 import Testing
+import AtlasTypes
 
 struct KeyTests {
     @Test func orderIsThatOfUnsignedBytes() {

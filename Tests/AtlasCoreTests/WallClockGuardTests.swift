@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasCore
+import AtlasTypes
 
 @Suite struct WallClockGuardTests {
     private let hour: UInt64 = 3_600_000

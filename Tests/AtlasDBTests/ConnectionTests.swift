@@ -1,5 +1,5 @@
 import AtlasDB
-import AtlasProtobuf
+import AtlasWire
 import AtlasServer
 import Testing
 

@@ -2,6 +2,7 @@ import AtlasCore
 @testable import AtlasLog
 import Glibc
 import Testing
+import AtlasTypes
 
 /// Every cut and every flipped bit gives the records before it, or a refusal; never anything else.
 @Suite struct DamageTests {

@@ -3,6 +3,7 @@ import AtlasCore
 import Glibc
 import Synchronization
 import Testing
+import AtlasTypes
 
 /// A failed write or sync ends the log; a full disk does not.
 @Suite struct FaultTests {

@@ -3,6 +3,7 @@ import AtlasLog
 import Glibc
 import Synchronization
 import Testing
+import AtlasTypes
 
 /// A directory that goes away with its owner.
 final class TemporaryDirectory: Sendable {

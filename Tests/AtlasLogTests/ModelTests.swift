@@ -2,6 +2,7 @@ import AtlasCore
 @testable import AtlasLog
 import Glibc
 import Testing
+import AtlasTypes
 
 /// Random work with restarts and crashes against a plain dictionary, from a seed.
 @Suite struct ModelTests {

@@ -3,6 +3,7 @@ import AtlasCore
 import Glibc
 import Synchronization
 import Testing
+import AtlasTypes
 
 /// Truncation, recycling, moving live records, and reading entries back.
 @Suite struct RetentionTests {

@@ -1,6 +1,7 @@
 import AtlasCore
 @testable import AtlasLog
 import Testing
+import AtlasTypes
 
 @Suite struct VerifierTests {
     private let directory = TemporaryDirectory()

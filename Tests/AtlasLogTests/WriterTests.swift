@@ -3,6 +3,7 @@ import AtlasCore
 import Glibc
 import Synchronization
 import Testing
+import AtlasTypes
 
 @Suite struct WriterTests {
     private let directory = TemporaryDirectory()

@@ -1,6 +1,7 @@
 import AtlasCore
 import AtlasRocksDB
 import Testing
+import AtlasTypes
 
 /// What both stores promise.
 @Suite struct ContractTests {

@@ -1,4 +1,3 @@
-import AtlasCore
 import CRocksDB
 import Foundation
 

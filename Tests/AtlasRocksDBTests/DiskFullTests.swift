@@ -2,6 +2,7 @@ import AtlasCore
 import AtlasRocksDB
 import Foundation
 import Testing
+import AtlasTypes
 
 /// A full disk, for real: a small file system in memory, which takes the right to mount.
 @Suite struct DiskFullTests {

@@ -3,6 +3,7 @@ import AtlasSimulator
 import Testing
 
 @testable import AtlasRocksDB
+import AtlasTypes
 
 @Suite struct GarbageTests {
     private let directory = TemporaryDirectory()

@@ -2,6 +2,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasRocksDB
+import AtlasTypes
 
 @Suite struct HistoryKeyTests {
     @Test func keysComeBackInOrderAndNoneIsAPrefix() {

@@ -5,6 +5,7 @@ import Synchronization
 import Testing
 
 @testable import AtlasRocksDB
+import AtlasTypes
 
 /// What installing and discarding on disk promise beyond the contract.
 @Suite struct InstallTests {

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// Every version of every key that there ever was, and the plainest way to answer from it.
 struct Model {

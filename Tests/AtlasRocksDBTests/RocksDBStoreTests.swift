@@ -3,6 +3,7 @@ import Foundation
 import Testing
 
 @testable import AtlasRocksDB
+import AtlasTypes
 
 /// What the store on disk promises beyond the contract.
 @Suite struct RocksDBStoreTests {

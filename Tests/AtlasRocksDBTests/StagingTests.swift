@@ -4,6 +4,7 @@ import Foundation
 import Testing
 
 @testable import AtlasRocksDB
+import AtlasTypes
 
 /// Parts of a snapshot on their way to being installed: what is refused, and what is left of them.
 @Suite struct StagingTests {

@@ -2,6 +2,7 @@ import AtlasCore
 import AtlasRocksDB
 import AtlasSimulator
 import Foundation
+import AtlasTypes
 
 /// What the contract's tests need beyond the contract.
 protocol TestedStore: KeyValueStore {

@@ -1,6 +1,7 @@
 import AtlasCore
 import AtlasRocksDB
 import AtlasSimulator
+import AtlasTypes
 
 extension MemoryStore {
     func advance(to watermark: Timestamp) throws {

@@ -2,6 +2,7 @@ import AtlasCore
 import AtlasRocksDB
 import AtlasSimulator
 import Testing
+import AtlasTypes
 
 /// Snapshots from store to store, and tablets that leave: what both stores promise.
 @Suite struct TransferTests {

@@ -1,9 +1,10 @@
 import AtlasCore
-import AtlasProtobuf
+import AtlasWire
 import AtlasRocksDB
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// A small request makes no huge answer.
 struct AnswerBoundTests {

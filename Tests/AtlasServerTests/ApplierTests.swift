@@ -7,6 +7,7 @@ import Synchronization
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// One thread at a time changes the store.
 @Suite struct ApplierTests {

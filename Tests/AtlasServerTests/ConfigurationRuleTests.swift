@@ -2,6 +2,7 @@ import Testing
 
 @testable import AtlasCore
 @testable import AtlasServer
+import AtlasTypes
 
 /// What the settings mean together.
 @Suite struct ConfigurationRuleTests {

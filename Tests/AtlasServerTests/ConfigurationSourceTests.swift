@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// Sources and their order: file, environment, flags.
 @Suite struct ConfigurationSourceTests {

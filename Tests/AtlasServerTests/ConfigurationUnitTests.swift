@@ -1,6 +1,7 @@
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 @Suite struct ConfigurationUnitTests {
     @Test(arguments: [

@@ -1,10 +1,10 @@
-import AtlasCore
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 @Suite struct EarliestTimerTests {
     private let loop: any EventLoop = MultiThreadedEventLoopGroup.singleton.next()

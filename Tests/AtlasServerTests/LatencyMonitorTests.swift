@@ -2,6 +2,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 @Suite struct LatencyMonitorTests {
     @Test func whatHasChangedIsToldOnce() {

@@ -3,6 +3,7 @@ import Dispatch
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// Compactions, flushes and the like have threads of their own.
 @Suite struct LongWorkTests {

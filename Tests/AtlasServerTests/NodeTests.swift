@@ -1,6 +1,6 @@
 import AtlasCore
 import AtlasLog
-import AtlasProtobuf
+import AtlasWire
 import AtlasRocksDB
 import Foundation
 import Logging
@@ -8,6 +8,7 @@ import NIOPosix
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// One node on a real disk: what it answers, and what it remembers.
 @Suite struct NodeTests {

@@ -1,5 +1,5 @@
 import AtlasCore
-import AtlasProtobuf
+import AtlasWire
 import AtlasRPC
 import Logging
 import NIOConcurrencyHelpers
@@ -8,6 +8,7 @@ import NIOPosix
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// No number in a request ends the process: each numeric field of each request of each service, found in the proto
 /// sources, takes the values around which a width or a unit overflows.

@@ -3,6 +3,7 @@ import NIOCore
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// What goes to several nodes of another region goes there once.
 @Suite struct PassOnTests {

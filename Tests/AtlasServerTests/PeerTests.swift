@@ -4,6 +4,7 @@ import Testing
 
 @testable import AtlasRPC
 @testable import AtlasServer
+import AtlasTypes
 
 /// What nodes say to each other before and around the core's messages.
 @Suite struct PeerTests {
@@ -195,7 +196,7 @@ import Testing
             #expect(PeerFrames.bytesMax(of: ByteBuffer(bytes: head)) == PeerFrames.messageBytesMax)
         }
         #expect(PeerFrames.bytesMax(of: ByteBuffer(bytes: [1, 11, 0])) == PeerFrames.snapshotBytesMax)
-        #expect(PeerFrames.messageBytesMax > Limits.answerBytesMax + 2 * Command.operationsMax)
+        #expect(PeerFrames.messageBytesMax > Limits.answerBytesMax + 2 * BatchLimits.operationsMax)
         #expect(PeerFrames.messageBytesMax < 150 << 20)
     }
 

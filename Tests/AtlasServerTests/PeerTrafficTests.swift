@@ -1,7 +1,7 @@
-import AtlasCore
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// What a node counts of what goes to others and comes from them.
 @Suite struct PeerTrafficTests {

@@ -3,6 +3,7 @@ import AtlasRocksDB
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// What has expired is told by the tablet's time, and not by the clock of the machine.
 @Suite struct ReadTimeTests {

@@ -1,5 +1,5 @@
 import AtlasCore
-import AtlasProtobuf
+import AtlasWire
 import Testing
 
 @testable import AtlasServer

@@ -1,9 +1,10 @@
 import AtlasCore
-import AtlasProtobuf
+import AtlasWire
 import AtlasRPC
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 @Suite struct ServiceErrorTests {
     static let faults: [(RPCFault, Atlas_ErrorCode)] = [

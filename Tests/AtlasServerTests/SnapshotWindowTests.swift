@@ -1,7 +1,7 @@
-import AtlasCore
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// How far the sender of a snapshot goes ahead of its receiver.
 @Suite struct SnapshotWindowTests {

@@ -7,6 +7,7 @@ import NIOPosix
 import Testing
 
 @testable import AtlasServer
+import AtlasTypes
 
 /// A node in a temporary directory, with the operations that tests want.
 final class TestNode: Sendable {

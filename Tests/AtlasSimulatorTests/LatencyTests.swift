@@ -2,6 +2,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 struct LatencyTests {
     private static let millisecond = 1e6

@@ -3,6 +3,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 // MARK: - What reads promise about time
 

@@ -2,6 +2,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 // MARK: - What must come by itself when nothing else happens
 

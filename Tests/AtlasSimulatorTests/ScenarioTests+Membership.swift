@@ -3,6 +3,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 // MARK: - Lost disks, new voters, splits
 

@@ -2,6 +2,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 // MARK: - Links that work one way, or not between all nodes
 

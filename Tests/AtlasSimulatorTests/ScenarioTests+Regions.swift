@@ -2,6 +2,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 // MARK: - Regions that are lost and return
 

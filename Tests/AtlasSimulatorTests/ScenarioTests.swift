@@ -2,6 +2,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 /// The situations in which consensus systems are known to break, one by one. Each test says which rare path it is about,
 /// asserts that it went through it, and ends like a run of the simulator does: all faults over, all replicas equal, and

@@ -2,6 +2,7 @@ import AtlasCore
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 struct SimulatedNodeTests {
     /// A snapshot that is there after a crash has made durable what had been applied before (decision 019): otherwise the

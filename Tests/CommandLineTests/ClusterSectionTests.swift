@@ -1,4 +1,4 @@
-import AtlasProtobuf
+import AtlasWire
 import Foundation
 import SwiftProtobuf
 import Testing

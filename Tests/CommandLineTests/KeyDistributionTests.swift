@@ -1,8 +1,8 @@
-import AtlasCore
 import Foundation
 import Testing
 
 @testable import atlas_db
+import AtlasTypes
 
 @Suite("Key distributions of bench")
 struct KeyDistributionTests {

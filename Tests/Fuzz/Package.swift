@@ -33,17 +33,18 @@ let package = Package(
         .systemLibrary(name: "CRocksDB"),
         .systemLibrary(name: "CXXHash"),
         .systemLibrary(name: "CFuzzer"),
+        .target(name: "AtlasTypes", swiftSettings: fuzzed),
         .target(
             name: "AtlasCore",
-            dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+            dependencies: ["AtlasTypes", .product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: fuzzed
         ),
-        .target(name: "AtlasLog", dependencies: ["AtlasCore", "CXXHash"], swiftSettings: fuzzed),
-        .target(name: "AtlasRocksDB", dependencies: ["AtlasCore", "CRocksDB"], swiftSettings: fuzzed),
+        .target(name: "AtlasLog", dependencies: ["AtlasCore", "AtlasTypes", "CXXHash"], swiftSettings: fuzzed),
+        .target(name: "AtlasRocksDB", dependencies: ["AtlasCore", "AtlasTypes", "CRocksDB"], swiftSettings: fuzzed),
         .target(
-            name: "AtlasProtobuf",
+            name: "AtlasWire",
             dependencies: [
-                "AtlasCore",
+                "AtlasTypes",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
@@ -62,7 +63,7 @@ let package = Package(
         .target(
             name: "AtlasServer",
             dependencies: [
-                "AtlasCore", "AtlasLog", "AtlasRocksDB", "AtlasProtobuf", "AtlasRPC",
+                "AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasTypes", "AtlasWire",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "Logging", package: "swift-log"),
@@ -78,7 +79,7 @@ let package = Package(
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "AtlasCore", "AtlasLog", "AtlasProtobuf", "AtlasRPC", "AtlasRocksDB", "AtlasServer", "CFuzzer",
+                "AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasServer", "AtlasTypes", "AtlasWire", "CFuzzer",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),

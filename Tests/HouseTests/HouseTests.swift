@@ -24,11 +24,26 @@ import Testing
     @Test func everyModuleIsRead() throws {
         let files = try Repository.files()
         for path in [
-            "Sources/AtlasCore/Types/Key.swift", "Makefile", ".ci/run", "scripts/check.sh", "proto/atlas/atlas.proto",
+            "Sources/AtlasTypes/Key.swift", "Makefile", ".ci/run", "scripts/check.sh", "proto/atlas/atlas.proto",
         ] {
             #expect(files.contains { $0.path == path }, "\(path) is not read")
         }
         #expect(files.allSatisfy { !$0.path.contains("/.build") })
+    }
+
+    @Test("a module of Package.swift uses only those above it, and docs/ARCHITECTURE.md tells of each")
+    func modules() throws {
+        let modules = Modules.declarations(in: try Repository.file("Package.swift").text)
+        #expect(modules.count > 12, "the modules are not where they were")
+        for (index, module) in modules.enumerated() {
+            let above = modules[..<index].map(\.name)
+            for used in module.uses { #expect(above.contains(used), "\(module.name) uses \(used), which is not above it") }
+        }
+        let document = try Repository.file("docs/ARCHITECTURE.md").text
+        let told = document.matches(of: #/(?m)^\| (`[\w-]+`(?:, `[\w-]+`)*) \|/#).flatMap { row in
+            row.output.1.matches(of: #/`([\w-]+)`/#).map { String($0.1) }
+        }
+        #expect(Set(told) == Set(modules.map(\.name)), "docs/ARCHITECTURE.md and Package.swift differ")
     }
 
     /// A setting that is documented does something: what the configuration holds is read somewhere.

@@ -1,7 +1,7 @@
 extension Rule {
     /// Clocks, concurrency and randomness of the system. Time and randomness come into the core as arguments.
     static let pureWords = Rule(
-        name: "AtlasCore and AtlasChecker use no clock, thread, lock or async function",
+        name: "AtlasTypes, AtlasCore and AtlasChecker use no clock, thread, lock or async function",
         violations: { file in
             guard file.isSwift, let module = file.module, Modules.pure.contains(module) else { return [] }
             return words(of: file.code)
@@ -38,7 +38,7 @@ extension Rule {
 
     /// `random`, `shuffled` and their like take the system's randomness unless they are given a generator.
     static let unseededRandomness = Rule(
-        name: "AtlasCore, AtlasChecker and AtlasSimulator use no randomness without a seed",
+        name: "AtlasTypes, AtlasCore, AtlasChecker and AtlasSimulator use no randomness without a seed",
         violations: { file in
             let seeded = Modules.pure.union(["AtlasSimulator", "atlas-sim"])
             guard file.isSwift, let module = file.module, seeded.contains(module) else { return [] }

@@ -2,7 +2,7 @@ import Foundation
 
 /// A text file of the repository.
 struct SourceFile {
-    /// From the repository's root, such as `Sources/AtlasCore/Types/Key.swift`.
+    /// From the repository's root, such as `Sources/AtlasTypes/Key.swift`.
     let path: String
     let text: String
 
@@ -102,13 +102,15 @@ enum Repository {
     ]
     private static let endings: Set = ["swift", "md", "sh", "py", "proto", "yaml", "yml", "h", "modulemap", "txt", ""]
 
+    static func file(_ path: String) throws -> SourceFile {
+        SourceFile(path: path, text: try String(contentsOf: root.appending(path: path), encoding: .utf8))
+    }
+
     static func files() throws -> [SourceFile] {
         let top = try FileManager.default.contentsOfDirectory(atPath: root.path)
             .filter { ["Makefile", "Package.swift"].contains($0) || $0.hasSuffix(".md") }
         let paths = try folders.flatMap(files(under:)) + top
-        return try paths.sorted().map { path in
-            SourceFile(path: path, text: try String(contentsOf: root.appending(path: path), encoding: .utf8))
-        }
+        return try paths.sorted().map(file)
     }
 
     private static func files(under folder: String) throws -> [String] {

@@ -41,7 +41,7 @@ extension Rule {
         badSamples: [Sample("Sources/AtlasCore/A.swift", String(repeating: "\n", count: linesMax + 1))],
         goodSamples: [
             Sample("Sources/AtlasCore/A.swift", String(repeating: "\n", count: linesMax)),
-            Sample("Sources/AtlasProtobuf/Generated/a.pb.swift", String(repeating: "\n", count: 4 * linesMax)),
+            Sample("Sources/AtlasWire/Generated/a.pb.swift", String(repeating: "\n", count: 4 * linesMax)),
         ]
     )
 

@@ -3,5 +3,5 @@
 set -euo pipefail
 sha256sum --check --quiet --strict proto/generated.sha256
 listed=$(awk '{print $2}' proto/generated.sha256 | sort)
-present=$(find proto Sources/AtlasProtobuf/Generated -name '*.proto' -o -name '*.swift' | sort)
+present=$(find proto Sources/AtlasWire/Generated -name '*.proto' -o -name '*.swift' | sort)
 diff <(echo "$listed") <(echo "$present") || { echo "run scripts/generate-proto.sh" >&2; exit 1; }

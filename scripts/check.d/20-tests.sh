@@ -5,6 +5,6 @@ swift build --build-tests
 
 # Those that only compute share the cores; those that look at clocks, sockets and processes run one after the other,
 # because a test that waits for a deadline says nothing about a machine that is busy with other tests.
-pure='^(AtlasCoreTests|AtlasProtobufTests|HouseTests)\.'
+pure='^(AtlasCoreTests|AtlasWireTests|HouseTests)\.'
 swift test --skip-build --filter "$pure"
 swift test --skip-build --no-parallel --skip "$pure"

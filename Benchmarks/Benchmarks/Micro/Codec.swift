@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import Benchmark
 internal import Foundation
 internal import NIOCore

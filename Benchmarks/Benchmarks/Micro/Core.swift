@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import Benchmark
+internal import AtlasTypes
 
 /// A node's decisions, with a shell that answers at once: what consensus of one costs without any disk or network.
 private struct InstantShell {

@@ -4,6 +4,7 @@ internal import Benchmark
 internal import Dispatch
 internal import Glibc
 internal import Synchronization
+internal import AtlasTypes
 
 /// A durable append beside the bare system calls that it cannot do without.
 func logBenchmarks() {

@@ -2,6 +2,7 @@ internal import AtlasCore
 internal import AtlasRocksDB
 internal import AtlasSimulator
 internal import Benchmark
+internal import AtlasTypes
 
 private let batchSize = 64
 private let keyCount: UInt64 = 100_000

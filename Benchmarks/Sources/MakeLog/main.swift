@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import AtlasLog
 internal import Glibc
+internal import AtlasTypes
 
 // Appends puts to the log of a node that is stopped, as the node would have written them, so that its next start finds
 // a log of a given size of which its store holds nothing. A running node never gets there: it flushes its store.

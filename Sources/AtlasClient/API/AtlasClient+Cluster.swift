@@ -1,4 +1,4 @@
-package import AtlasProtobuf
+package import AtlasWire
 internal import FoundationEssentials
 internal import SwiftProtobuf
 

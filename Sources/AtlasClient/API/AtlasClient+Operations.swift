@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 
 extension AtlasClient {
     public func get(_ key: Bytes, options: GetOptions) async throws(AtlasError) -> Entry? {

@@ -1,5 +1,5 @@
-internal import AtlasCore
 internal import Glibc
+internal import AtlasTypes
 
 /// Names a write, so that a retry takes effect once: a UUIDv7 (RFC 9562), which carries the time at which it was made.
 /// A retry is recognised for as long as the server keeps history (`storage.history_ttl`); an older id is refused.
@@ -21,7 +21,7 @@ public struct RequestID: Hashable, Sendable {
         clock_gettime(CLOCK_REALTIME, &time)
         let milliseconds = Instant.wall(seconds: time.tv_sec, nanoseconds: time.tv_nsec)
         var generator = SystemRandomNumberGenerator()
-        let id = AtlasCore.RequestID(milliseconds: milliseconds, random: (generator.next(), generator.next()))
+        let id = AtlasTypes.RequestID(milliseconds: milliseconds, random: (generator.next(), generator.next()))
         (high, low) = (id.high, id.low)
     }
 
@@ -30,7 +30,7 @@ public struct RequestID: Hashable, Sendable {
     public init?(bytes: [UInt8]) {
         guard bytes.count == 16 else { return nil }
         let words = bytes.withUnsafeBytes { $0.loadUnaligned(as: (UInt64, UInt64).self) }
-        let id = AtlasCore.RequestID(high: UInt64(bigEndian: words.0), low: UInt64(bigEndian: words.1))
+        let id = AtlasTypes.RequestID(high: UInt64(bigEndian: words.0), low: UInt64(bigEndian: words.1))
         guard id.isWellFormed else { return nil }
         (high, low) = (id.high, id.low)
     }
@@ -40,8 +40,8 @@ public struct RequestID: Hashable, Sendable {
         [high.bigEndian, low.bigEndian].withUnsafeBytes { Array($0) }
     }
 
-    var core: AtlasCore.RequestID {
-        AtlasCore.RequestID(high: high, low: low)
+    var core: AtlasTypes.RequestID {
+        AtlasTypes.RequestID(high: high, low: low)
     }
 }
 

@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasRPC
 internal import NIOCore
 internal import SwiftProtobuf

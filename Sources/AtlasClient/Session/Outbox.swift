@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import NIOCore
 
 /// What callers leave for the event loop of their lane; under the lane's lock. Callers encode their calls themselves, one

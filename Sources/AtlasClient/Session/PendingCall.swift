@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import NIOCore
 
 /// A call of a session on its way.

@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import NIOCore
 
 /// One scan of a client: pages from a session, and where that is lost, from another one, behind the last page.

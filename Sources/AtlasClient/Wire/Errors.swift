@@ -1,4 +1,4 @@
-package import AtlasProtobuf
+package import AtlasWire
 package import AtlasRPC
 
 extension AtlasError {

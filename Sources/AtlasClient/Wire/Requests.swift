@@ -1,5 +1,5 @@
-internal import AtlasCore
-package import AtlasProtobuf
+package import AtlasWire
+internal import AtlasTypes
 
 // From options to requests. What only the server can judge (limits, ranges) is left to it.
 

@@ -1,4 +1,4 @@
-package import AtlasProtobuf
+package import AtlasWire
 
 // From answers to results. A failed condition becomes an error here.
 

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// What another node's clock showed when it answered heartbeats. The clock never goes back: what shows more than an answer
 /// did was said after the answer, and so after this node had asked. Neither wall clock plays a part in that.
 struct ClockReadings: Sendable {

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// A node's hybrid logical clock: follows the wall clock, never goes back, and runs ahead of it where it must.
 ///
 /// So that it does not go back across restarts either, a bound is made durable ahead of use: readings stay at or below

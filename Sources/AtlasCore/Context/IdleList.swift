@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// The tablets of one owner that are idle at one other node: on its list each is covered by the closed timestamp of the
 /// owner's heartbeats, which say nothing more about it. Only changes to the list travel, numbered by generations.
 ///

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What a node knows of the others: who is alive, how far away they are, whom it supports and who supports it.
 ///
 /// Support is between nodes, in numbered epochs (consensus.md section 6): one that gives it promises to help nobody else

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// A change of a tablet's owner in which this node was one of the two, for people.
 package struct OwnershipMove: Sendable {
     package enum Cause: Sendable {

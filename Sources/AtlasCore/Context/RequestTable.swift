@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// The requests of clients of this node that it cannot answer from a tablet of its own at once, and those of other
 /// nodes' clients that were passed on to it.
 struct RequestTable: Sendable {

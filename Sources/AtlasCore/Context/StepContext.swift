@@ -1,4 +1,5 @@
 internal import DequeModule
+package import AtlasTypes
 
 /// What a core shares with each of its replicas while a step runs.
 package struct StepContext: Sendable {

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// What a node believes of its wall clock. A stamp that has been given out is never taken back, so a clock that is far
 /// ahead for seconds would be felt for as long as it was ahead.
 ///

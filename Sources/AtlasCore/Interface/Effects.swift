@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Names a log write of one core; ascends. A token is durable once everything appended up to it is.
 package typealias LogToken = UInt64
 

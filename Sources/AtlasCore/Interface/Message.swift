@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What replicas of a tablet say to each other. Sources: WPaxos algorithms 1–5; consensus.md sections 3, 4 and 8.
 package enum Message: Hashable, Sendable {
     /// Would the receiver promise this ballot now? Changes nothing anywhere.

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// The first byte of every peer message is the version of their form. Each enum begins with one byte that names the
 /// case; the raw values of the tags never change their meaning within a version.
 extension PeerMessage {

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What nodes say to each other. The link that carries it vouches for the sender and its incarnation.
 package enum PeerMessage: Hashable, Sendable {
     case tablet(Envelope)

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 extension ForwardedResponse {
     func encode(into writer: inout ByteWriter) {
         writer.write(fixed: session)

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 extension ForwardedRequest {
     /// Beside the number of the attempt, which stays far below it. A node that does not know the flag takes it for a part
     /// of the number, relays nothing, and gives the number back as it came.

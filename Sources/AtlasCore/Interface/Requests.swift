@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What a client asks of the database.
 package enum Request: Hashable, Sendable {
     case write(WriteRequest)

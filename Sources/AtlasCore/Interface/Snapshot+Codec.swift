@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 extension SnapshotOffer {
     func encode(into writer: inout ByteWriter) {
         config.encodeEmbedded(into: &writer)

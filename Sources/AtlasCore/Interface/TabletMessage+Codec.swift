@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 extension Envelope {
     func encode(into writer: inout ByteWriter) {
         writer.write(tablet.rawValue)

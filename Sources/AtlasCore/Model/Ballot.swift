@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// A WPaxos ballot, ordered by `(counter, node, handoff)`; `owner` is fixed by the other three and no part of the order.
 ///
 /// Source: WPaxos section 3 (ballots per object); consensus.md sections 1 and 8 (handoff).

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 extension Command {
     package func encode(into writer: inout ByteWriter) {
         writer.write(fixed: requestID.high)
@@ -8,7 +10,7 @@ extension Command {
     package init(from reader: inout ByteReader) throws(CodecError) {
         requestID = RequestID(high: try reader.readFixed(), low: try reader.readFixed())
         expiry = .zero
-        operations = try reader.readAll(max: Self.operationsMax)
+        operations = try reader.readAll(max: BatchLimits.operationsMax)
     }
 }
 

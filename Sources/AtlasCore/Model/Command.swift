@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What must hold of a key's current value for an operation to take effect. Evaluated when the command is applied, in
 /// log order, so that all replicas agree and pipelined writes need no locks.
 package enum Condition: Hashable, Sendable {
@@ -32,11 +34,6 @@ package struct Operation: Hashable, Sendable {
     package var isWrite: Bool {
         kind != .get
     }
-}
-
-extension Command {
-    /// No command has more operations, whatever a cluster's own limit is.
-    package static let operationsMax = 100_000
 }
 
 /// A client's write: operations that take effect together or not at all.

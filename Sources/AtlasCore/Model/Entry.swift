@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What a slot decides.
 package enum Payload: Hashable, Sendable {
     /// Fills a gap, or confirms a new owner.

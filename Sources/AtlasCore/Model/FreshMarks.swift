@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What an owner knew when it began: its Q1 showed nothing at or above `slot`, so no entry of a lower ballot is chosen
 /// there, now or ever.
 package struct FreshMark: Hashable, Sendable {

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// One thing that a node makes durable. The log stores the body without looking into it.
 package struct LogRecord: Hashable, Sendable {
     /// The raw value is part of the log's format.

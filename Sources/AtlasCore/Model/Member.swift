@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// A node of the cluster, as the core knows it.
 package struct Member: Hashable, Sendable {
     package var node: NodeID

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// The grid quorums of one tablet, a function of its agreed config alone.
 ///
 /// In each region with n voters an accept quorum has `max(n/2 + 1, ⌈threshold · n⌉)` of them and a prepare quorum

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What is stored of a key: its newest value, or one that it had before.
 package struct Record: Hashable, Sendable {
     /// The stamp of the command that wrote it.

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// One voter of a tablet. A node that lost its disk comes back with another incarnation and is no longer this voter.
 package struct Voter: Hashable, Sendable {
     package var node: NodeID

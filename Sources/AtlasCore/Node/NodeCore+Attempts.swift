@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// How a request of this node goes to whoever can serve it: one attempt after the other, and what their answers say.
 extension NodeCore {
     // MARK: - Out

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// What becomes of an epoch whose seal this node has not seen, once others have gone on without it (consensus.md section 9).
 extension NodeCore {
     /// Whether what follows an epoch is here as a whole. A part alone must not take its place: what this node has accepted

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Heartbeats: who is alive, who supports whom, what is closed (consensus.md sections 5 and 6).
 extension NodeCore {
     /// Heartbeats and suspicions that are due.

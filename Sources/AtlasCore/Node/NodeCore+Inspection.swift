@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// How far a replica has come. But for ownership nothing of it goes back while the node lives.
 package struct ReplicaPosition: Sendable {
     package let key: TabletKey

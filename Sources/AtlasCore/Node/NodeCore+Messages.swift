@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Messages from other nodes.
 extension NodeCore {
     mutating func receive(_ message: PeerMessage, from sender: NodeID, incarnation: UInt64) {

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// How a request gets round a link that does not work: the node that has the client does not reach the owner, but a third
 /// node reaches both (decision 040).
 ///

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// How a request finds whoever can serve it, exactly once through changes of owner (consensus.md section 7).
 extension NodeCore {
     // MARK: - In

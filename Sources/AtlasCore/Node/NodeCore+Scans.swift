@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Scans over several tablets: all of their pages are read at one version, which has to be found first.
 extension NodeCore {
     func spansTablets(_ request: Request) -> Bool {

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// A snapshot on its way to this node, part by part.
 package struct SnapshotFetch: Sendable {
     package let key: TabletKey

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// A tablet whose epoch has ended here. It accepts and promises as before, for voters that have not got as far as the
 /// seal, until what follows it is held by quorums of its own.
 package struct RetiredTablet: Sendable {

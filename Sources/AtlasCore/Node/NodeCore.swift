@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Everything that a node decides, as one synchronous machine: events in, effects out. It neither waits nor looks at a
 /// clock; the production shell and the simulator run the same code.
 package struct NodeCore: Sendable {

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Brings a node back from what its store and its log hold: for each tablet the state in the store, then what the log
 /// knows as chosen above it, then the undecided rest. Epochs follow each other by the seals in their logs.
 package struct NodeRestoration: Sendable {

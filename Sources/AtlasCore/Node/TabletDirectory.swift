@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// The tablets that a node has heard of and does not hold, and who is said to own them. Hints alone: whoever is asked
 /// in error says so.
 package struct TabletDirectory: Sendable {

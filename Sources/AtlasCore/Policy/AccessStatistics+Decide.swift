@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Decisions. For the request path there is `isDecisionDue`, which allocates nothing.
 extension AccessStatistics {
     /// Where the tablet should be owned. A wish that is not followed comes up again with the next access.

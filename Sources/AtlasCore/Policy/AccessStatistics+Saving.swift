@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// The policy `adaptive`; the rule is in the comment of `AdaptivePolicy`.
 ///
 /// Costs are in access-nanoseconds (thousandths of an access times microseconds). Their widths, as powers of 2: weights

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What one tablet's owner has seen of its accesses since it became the owner. At most `regionsMax` regions are told
 /// apart; another one takes the place of the one with the least recent accesses.
 ///

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Measured round trips between regions, in microseconds, the same in both directions. A pair that is missing has not
 /// been measured.
 package struct RegionDistances: Hashable, Sendable {

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Whether a tablet's ownership is to move, and why.
 package struct StealDecision: Hashable, Sendable {
     /// Where to; `nil`: stay.

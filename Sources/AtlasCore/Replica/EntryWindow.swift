@@ -1,4 +1,5 @@
 internal import DequeModule
+package import AtlasTypes
 
 /// The entries that a replica accepted above a base slot, with gaps where a slot has not been seen.
 ///

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What a new owner proposes again: every slot above its commit point in which something may have been chosen.
 ///
 /// Of each slot the promises of a Q1 show the entry with the highest ballot. Two entries of different slots contradict

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What a node knows of a tablet after a restart, before it takes part again.
 package struct RestoredTablet: Sendable {
     package var promised: Ballot

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// The acceptor's rules (consensus.md section 3). Nothing is answered before what it answers for is durable.
 extension TabletReplica {
     /// Whether this voter would promise a ballot now. Nothing changes, so that a candidate which cannot win disturbs

@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import AtlasTypes
 
 /// From chosen to applied to answered.
 extension TabletReplica {

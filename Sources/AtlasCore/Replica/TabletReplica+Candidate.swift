@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import AtlasTypes
 
 /// Phase 1 (consensus.md section 4).
 extension TabletReplica {

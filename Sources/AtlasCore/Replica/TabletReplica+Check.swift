@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Replicas that have applied the same slots have the same state: owners let followers in other regions check that
 /// (`region.region_sync_interval`). What differs is reported; which of the two is wrong nobody can tell here.
 ///

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// How the owner brings the other voters to where it is: a stream of new entries, runs of old ones for those that are
 /// behind, a snapshot where those are gone (consensus.md section 4).
 extension TabletReplica {

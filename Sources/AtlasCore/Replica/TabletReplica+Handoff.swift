@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Moving ownership while the owner is alive (consensus.md section 8).
 extension TabletReplica {
     /// Begins to move ownership to a voter: nothing new is proposed until it has gone, or cannot go.

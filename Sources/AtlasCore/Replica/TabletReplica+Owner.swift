@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import AtlasTypes
 
 /// Phase 2 as the owner (consensus.md section 4).
 extension TabletReplica {

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Where a tablet's owner should be, by where its accesses come from (consensus.md section 8).
 extension TabletReplica {
     /// Counts an access.

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Owners that reach no quorum, and what the others make of it. An owner must exchange messages with a Q2 and a candidate
 /// with both quorums, or it would be in the way of a node that does (Ng, Haridi, Carbone, *Omni-Paxos*, 2023: only
 /// quorum-connected servers lead).

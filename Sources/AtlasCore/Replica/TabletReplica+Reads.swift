@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Reads (consensus.md sections 5 to 7).
 extension TabletReplica {
     struct WaitingRead: Sendable {

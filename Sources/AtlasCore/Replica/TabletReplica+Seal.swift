@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import AtlasTypes
 
 /// The end of an epoch: split, reconfiguration, merge (consensus.md section 9).
 extension TabletReplica {

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 extension TabletReplica {
     /// Where the replica is, in one line for people.
     package var summary: String {

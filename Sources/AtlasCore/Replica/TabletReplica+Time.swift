@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What is known of time: up to which version the state is complete, at what time consistent reads look at it, and how old
 /// it may be (consensus.md, "Timestamps and closed timestamps" and "Reads").
 extension TabletReplica {

@@ -1,4 +1,5 @@
 internal import DequeModule
+package import AtlasTypes
 
 /// One voter of one tablet: acceptor, and owner where its ballot won. A synchronous value; what it wants done it appends
 /// to the effects.

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// One run of entries on its way into the store: what it has changed so far lies over what the store holds.
 struct ApplyTurn<Store: KeyValueStore> {
     let store: Store

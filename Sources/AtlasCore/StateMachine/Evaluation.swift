@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// A command evaluated over a state: its operations one after the other, each seeing those before it. Nothing is
 /// changed; if a condition fails, `changes` is of no account.
 struct Evaluation {

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Why a store could not do what it was asked.
 package enum StoreError: Error, Hashable, Sendable {
     /// The answer is not in memory. Ask again with `ReadTier.disk`, on a thread that may wait.

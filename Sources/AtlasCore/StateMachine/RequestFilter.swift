@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Tells cheaply that a request id was certainly not applied within the retry window, so that the common write does not
 /// look into the history of its key. Two Bloom filters take turns: what was added stays known for at least one window.
 ///

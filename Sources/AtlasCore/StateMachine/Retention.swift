@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// How long superseded versions stay readable.
 package struct RetentionPolicy: Hashable, Sendable {
     /// How many versions of a key are kept whatever their age, the newest one included (`storage.num_versions`).

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Gathers the items of one page of a scan up to its limits.
 package struct ScanPageBuilder {
     private let range: KeyRange

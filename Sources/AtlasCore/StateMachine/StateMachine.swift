@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// Applies chosen entries: a pure function of the state and the entry, so that all replicas agree. It reads no clock; an
 /// entry's stamp is its "now".
 package struct StateMachine: Sendable {

@@ -1,3 +1,5 @@
+package import AtlasTypes
+
 /// What has one binary form wherever it stands; the form says by itself where it ends.
 protocol BinaryForm {
     /// No value takes fewer bytes. A count of elements that cannot be there is refused before memory is reserved.
@@ -150,13 +152,12 @@ extension KeyRange: BinaryForm {
 
     package func encode(into writer: inout ByteWriter) {
         writer.write(start.bytes)
-        writer.write(end != nil)
-        if let end { writer.write(end.bytes) }
+        writer.write(optional: end)
     }
 
     package init(from reader: inout ByteReader) throws(CodecError) {
-        start = Key(try reader.readBytes())
-        end = try reader.readBool() ? Key(try reader.readBytes()) : nil
+        let start = Key(try reader.readBytes())
+        self.init(start: start, end: try reader.readOptional())
     }
 }
 

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 extension AtlasConfiguration {
     /// Values that are legal by themselves and cannot go together.

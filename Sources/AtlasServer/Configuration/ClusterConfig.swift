@@ -1,4 +1,5 @@
-package import AtlasCore
+internal import AtlasCore
+package import AtlasTypes
 
 /// Everything that can be configured: what the whole cluster agrees on, and what each node decides for itself.
 ///
@@ -88,7 +89,7 @@ package struct RequestLimits: Hashable, Sendable {
         var limits = RequestLimits()
         limits.maxKeySize = 64 << 10
         limits.maxValueSize = 64 << 20
-        limits.maxBatchOperations = Command.operationsMax
+        limits.maxBatchOperations = BatchLimits.operationsMax
         limits.maxBatchSize = 64 << 20
         return limits
     }()

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// A configuration that was read from its sources, checked, and knows where each value comes from.
 package struct LoadedConfiguration: Sendable {
     package var configuration: AtlasConfiguration

@@ -1,4 +1,5 @@
 package import AtlasCore
+package import AtlasTypes
 
 /// Settings that each node decides for itself.
 package struct NodeConfig: Hashable, Sendable {

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 extension ValueKind where Value == Bool {
     static var boolean: Self {

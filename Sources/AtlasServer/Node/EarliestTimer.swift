@@ -1,5 +1,5 @@
-internal import AtlasCore
 internal import NIOCore
+internal import AtlasTypes
 
 /// One task on a loop, at the earliest of the times that were asked for. Whoever it calls asks again for later ones.
 struct EarliestTimer {

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// What has become of the round trips to other regions since somebody was last told.
 struct LatencyMonitor: Sendable {

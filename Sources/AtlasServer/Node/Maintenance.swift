@@ -5,6 +5,7 @@ internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import NIOPosix
+internal import AtlasTypes
 
 /// What a node does by itself from time to time: flush the store so that the log can let go, collect garbage, keep the
 /// ballast filled, and look at the distances to other regions.

@@ -7,6 +7,7 @@ package import NIOCore
 internal import NIOConcurrencyHelpers
 package import NIOPosix
 internal import Synchronization
+package import AtlasTypes
 
 /// A running node: the core with its log and its store. What the services and the embedded database talk to.
 ///

@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import AtlasLog
 internal import AtlasRocksDB
+internal import AtlasTypes
 
 /// Why a node cannot start, or has stopped. The message says what, where and what to do.
 package struct NodeError: Error, Hashable, Sendable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// Who a data directory belongs to. Written once, when the directory is created, to the store and to the log: a
 /// directory that has lost one of the two is recognised.

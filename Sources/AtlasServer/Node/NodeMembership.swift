@@ -6,6 +6,7 @@ internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import NIOPosix
+internal import AtlasTypes
 
 /// How a node becomes part of its cluster, and begins to work once it is.
 ///

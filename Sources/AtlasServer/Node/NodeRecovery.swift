@@ -3,6 +3,7 @@ internal import AtlasLog
 internal import AtlasRocksDB
 internal import Logging
 internal import NIOPosix
+internal import AtlasTypes
 
 /// Brings a data directory to the state in which a node may start: identity checked, log read, chosen entries applied.
 struct NodeRecovery {

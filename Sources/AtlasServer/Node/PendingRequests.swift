@@ -1,5 +1,6 @@
 package import AtlasCore
 package import NIOCore
+package import AtlasTypes
 
 /// What a node says to a request in the end.
 package enum Outcome: Sendable {

@@ -1,6 +1,7 @@
-package import AtlasCore
+internal import AtlasCore
 internal import NIOConcurrencyHelpers
 internal import Synchronization
+package import AtlasTypes
 
 /// The core's word that consistent reads of a tablet may be answered from the newest applied state by any thread.
 ///

@@ -1,5 +1,6 @@
 package import AtlasCore
 package import AtlasRocksDB
+package import AtlasTypes
 
 /// The time at which a read tells what has expired. No clock of this machine says so: a later owner's may be behind it, and
 /// show again what was gone. It is the core's word or the stamp of the state that is read, whichever is later.

@@ -4,6 +4,7 @@ internal import AtlasRocksDB
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import AtlasTypes
 
 /// What the core asks for, carried out.
 extension Shard {

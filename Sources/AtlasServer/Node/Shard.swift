@@ -6,6 +6,7 @@ internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
 internal import NIOPosix
+internal import AtlasTypes
 
 /// Runs one core, one event at a time, on whichever thread brings an event while nobody else runs it. A thread that comes
 /// while the shard is busy leaves its events and goes on: nobody waits, and a request on an idle shard crosses no thread.

@@ -2,6 +2,7 @@ internal import AtlasCore
 internal import AtlasRocksDB
 internal import NIOCore
 internal import NIOPosix
+internal import AtlasTypes
 
 /// Snapshots of tablets on their way from other nodes into the store, and what leads to other nodes: the effects of the core
 /// that take a disk's time.

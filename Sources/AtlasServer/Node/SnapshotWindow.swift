@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// Which parts of a snapshot are on their way to the node that fetches it.
 ///

@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import AtlasRocksDB
+internal import AtlasTypes
 
 /// The right to change a store, with what belongs to it. A node has one, which its applier lends to one thread at a time: it
 /// cannot be copied, so no thread keeps it.

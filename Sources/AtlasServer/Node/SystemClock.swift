@@ -1,5 +1,5 @@
-package import AtlasCore
 internal import Glibc
+package import AtlasTypes
 
 /// The machine's clocks, read where the shell calls the core.
 package enum SystemClock {

@@ -1,4 +1,3 @@
-internal import AtlasCore
 internal import AtlasRPC
 internal import Logging
 internal import NIOCore

@@ -3,6 +3,7 @@ internal import AtlasRPC
 internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
+internal import AtlasTypes
 
 /// A node's part in forming its cluster: asks the others, and answers them.
 final class Formation: Sendable {

@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// What nodes tell each other while a cluster is formed, and now and then after that.
 struct FormationNote: Hashable, Sendable {

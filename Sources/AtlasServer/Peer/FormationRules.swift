@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// The cluster that a node belongs to.
 struct FormedCluster: Hashable, Sendable {

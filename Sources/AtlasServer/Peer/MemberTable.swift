@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// Who belongs to the cluster, as far as a node has heard. It decides nothing about data: the voters of a tablet are in its
 /// config. Nodes exchange their tables, and of two entries for one node the later counts, so that all come to the same.

@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// One run of the program under a node's name.
 struct PeerProcess: Hashable, Sendable {

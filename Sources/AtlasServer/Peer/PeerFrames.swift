@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import AtlasRPC
 internal import NIOCore
+internal import AtlasTypes
 
 /// How messages between nodes are put into messages of a stream: many small ones share a frame, a large one takes several.
 ///

@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import NIOCore
+internal import AtlasTypes
 
 /// Who a node is, as it tells another at the beginning of a link, and when a cluster is formed.
 struct PeerHello: Hashable, Sendable {

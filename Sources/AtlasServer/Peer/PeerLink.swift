@@ -1,7 +1,7 @@
-internal import AtlasCore
 internal import AtlasRPC
 internal import Logging
 internal import NIOCore
+internal import AtlasTypes
 
 /// One way to another node: a stream on a connection of its own, opened when there is something to say, and opened again when
 /// it is lost. What cannot be sent is dropped, for the core says again what matters.

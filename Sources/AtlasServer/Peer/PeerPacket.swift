@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import NIOCore
+internal import AtlasTypes
 
 /// What goes over a link as one piece: a message of the sender, or one that nodes pass on to others of their region.
 ///

@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// On which ways a message gets to several nodes: into another region once where that can be, to a node that passes it on.
 ///

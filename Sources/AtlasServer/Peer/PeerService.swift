@@ -3,6 +3,7 @@ package import AtlasRPC
 internal import Logging
 internal import NIOCore
 internal import Synchronization
+internal import AtlasTypes
 
 /// The gRPC methods of `atlas.Peer`, for other nodes.
 ///

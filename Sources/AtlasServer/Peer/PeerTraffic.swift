@@ -1,6 +1,6 @@
-internal import AtlasCore
 internal import NIOConcurrencyHelpers
 internal import Synchronization
+internal import AtlasTypes
 
 /// What has gone between this node and each other one since it started, counted on whichever thread it passes.
 final class PeerTraffic: Sendable {

@@ -3,6 +3,7 @@ internal import AtlasRPC
 internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOCore
+internal import AtlasTypes
 
 /// Takes messages of this node to others.
 protocol PeerSender: Sendable {

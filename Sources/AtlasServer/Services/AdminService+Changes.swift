@@ -1,8 +1,9 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasRPC
 internal import NIOPosix
 internal import SwiftProtobuf
+internal import AtlasTypes
 
 /// What operators change: where tablets are and who votes on them. Every change is a seal or a handoff, made by the tablet's
 /// owner, wherever that is.

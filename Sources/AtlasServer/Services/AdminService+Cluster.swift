@@ -1,7 +1,8 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasRPC
 internal import SwiftProtobuf
+internal import AtlasTypes
 
 /// The cluster and its tablets, as this node sees them.
 extension AdminService {

@@ -1,6 +1,7 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import SwiftProtobuf
+internal import AtlasTypes
 
 /// What the owner of a tablet alone knows, and how tablets have come to their owners.
 extension AdminService {

@@ -1,12 +1,13 @@
 internal import AtlasCore
 internal import AtlasLog
-internal import AtlasProtobuf
+internal import AtlasWire
 package import AtlasRPC
 internal import AtlasRocksDB
 internal import Histogram
 internal import NIOCore
 internal import NIOPosix
 internal import SwiftProtobuf
+internal import AtlasTypes
 
 /// The gRPC methods of `atlas.Admin`, about this node and about the cluster. All of it may wait for a disk, so none of it runs on an
 /// event loop.

@@ -1,8 +1,9 @@
 internal import AtlasCore
-package import AtlasProtobuf
+package import AtlasWire
 internal import AtlasRPC
 internal import AtlasRocksDB
 internal import NIOPosix
+internal import AtlasTypes
 
 /// The key-value operations for callers in this process: the requests and answers of the API without an event loop in
 /// between. A caller runs its own request through the shard, if nobody else is there; whoever finishes it resumes the

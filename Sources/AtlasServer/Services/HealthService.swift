@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 package import AtlasRPC
 internal import NIOConcurrencyHelpers
 internal import NIOCore

@@ -1,9 +1,10 @@
 internal import AtlasCore
-package import AtlasProtobuf
+package import AtlasWire
 internal import AtlasRPC
 internal import AtlasRocksDB
 internal import NIOCore
 internal import NIOPosix
+internal import AtlasTypes
 
 /// When a call arrived, and until when somebody waits for its answer.
 package struct Arrival: Sendable {

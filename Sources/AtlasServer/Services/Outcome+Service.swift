@@ -1,6 +1,7 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasRPC
+internal import AtlasTypes
 
 // Between the services and the node: what a read has to ask, and what an outcome means to a caller.
 

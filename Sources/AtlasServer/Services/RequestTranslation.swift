@@ -1,5 +1,6 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
+internal import AtlasTypes
 
 /// Checks requests and turns them into what the core understands. What is refused here has changed nothing.
 struct RequestTranslation: Sendable {

@@ -1,5 +1,6 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
+internal import AtlasTypes
 
 // What became of commands, in the words of the API.
 

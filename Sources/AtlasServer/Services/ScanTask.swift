@@ -1,8 +1,9 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasRPC
 internal import AtlasRocksDB
 internal import NIOCore
+internal import AtlasTypes
 
 /// One scan: pages of one state, as fast as whoever reads them takes them. Memory holds one page, however large the range.
 ///

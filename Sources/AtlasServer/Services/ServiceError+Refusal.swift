@@ -1,6 +1,7 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasRPC
+internal import AtlasTypes
 
 // Why the core did not serve a request, in the words of the API.
 

@@ -1,6 +1,7 @@
 internal import AtlasCore
-package import AtlasProtobuf
+package import AtlasWire
 package import AtlasRPC
+internal import AtlasTypes
 
 /// Why a call failed: a gRPC status with its machine-readable detail. A class, because errors are rare and their details
 /// large, and results are passed by value on the path of every request.

@@ -1,5 +1,4 @@
-internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasRPC
 internal import NIOCore
 

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// Clients with a home region, in a closed loop: each asks a node of its region for one write, waits for the answer,
 /// pauses, and goes on. They write down how long each answer took.

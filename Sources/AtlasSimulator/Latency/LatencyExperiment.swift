@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 /// How long writes take by region of their clients, depending on where tablets are owned. The real cores run, under the
 /// judge's eyes, without faults, and with one tablet for each key: ownership moves by the tablet.

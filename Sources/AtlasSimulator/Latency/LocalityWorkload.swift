@@ -1,5 +1,5 @@
-package import AtlasCore
 internal import Foundation
+package import AtlasTypes
 
 /// Which keys each region uses. Every region has a home stretch of the key space, all of the same length, and its
 /// accesses follow a normal distribution around the middle of it, so narrow that a given share of them falls on its own

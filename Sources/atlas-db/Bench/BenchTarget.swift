@@ -4,6 +4,7 @@ internal import AtlasDB
 internal import AtlasServer
 internal import Foundation
 internal import Logging
+internal import AtlasTypes
 
 /// What load is put on: a node on the network, or a database in this process.
 struct TargetOptions: ParsableArguments {

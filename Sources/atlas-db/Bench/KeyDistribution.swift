@@ -1,6 +1,6 @@
-internal import AtlasCore
 internal import Foundation
 internal import Synchronization
+internal import AtlasTypes
 
 /// Which of `count` keys (0 ..< count) an operation is about.
 struct KeyDistribution: Sendable {

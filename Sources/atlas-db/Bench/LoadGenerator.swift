@@ -1,6 +1,7 @@
 internal import AtlasClient
 internal import AtlasCore
 internal import Synchronization
+internal import AtlasTypes
 
 /// Runs a workload, with a number of workers that each have one operation under way.
 ///

@@ -1,5 +1,5 @@
 internal import AtlasClient
-internal import struct AtlasCore.Random
+internal import struct AtlasTypes.Random
 
 /// What the operations of a run are: which kind, which key, which value.
 struct Workload: Sendable {

@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// Links between nodes that do not work although both nodes run. A node knows of its own links alone, so all are asked.
 struct BrokenLinks {

@@ -1,5 +1,5 @@
 internal import AtlasClient
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// What `status` says about a cluster of several nodes.
 struct ClusterSection {

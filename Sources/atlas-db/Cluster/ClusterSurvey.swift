@@ -1,5 +1,5 @@
 internal import AtlasClient
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// What the nodes of a cluster say of themselves, each asked once: only the owner of a tablet knows how far its followers
 /// are, and only a node itself what it has sent.

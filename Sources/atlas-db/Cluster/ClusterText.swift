@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 
 // The cluster as text and as JSON.
 

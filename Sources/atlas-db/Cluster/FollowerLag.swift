@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// How far a node, or a region, is behind the owners of its tablets.
 struct FollowerLag: Equatable {

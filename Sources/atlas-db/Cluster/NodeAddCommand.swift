@@ -1,8 +1,9 @@
 internal import ArgumentParser
 internal import AtlasClient
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import AtlasServer
 internal import SwiftProtobuf
+internal import AtlasTypes
 
 /// `atlas-db node add`.
 struct NodeAddCommand: AsyncParsableCommand {

@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import AtlasClient
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// `atlas-db node replace`.
 struct NodeReplaceCommand: AsyncParsableCommand {

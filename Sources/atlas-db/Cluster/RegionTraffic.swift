@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// What nodes of one region have sent to nodes of another, or of the same one, since they started.
 struct RegionTraffic {

@@ -1,5 +1,6 @@
 internal import AtlasCore
-internal import AtlasProtobuf
+internal import AtlasWire
+internal import AtlasTypes
 
 /// What may still fail before some tablet cannot be served: neither written (a phase-2 quorum) nor taken over (a
 /// phase-1 quorum). Source: consensus.md, section 2.

@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import AtlasClient
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// `atlas-db tablet move`.
 struct TabletMoveCommand: AsyncParsableCommand {

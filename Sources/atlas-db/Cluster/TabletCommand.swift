@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import AtlasClient
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// `atlas-db tablet`: the parts that the keys are divided into, and who owns them.
 struct TabletCommand: ParsableCommand {

@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 internal import SwiftProtobuf
 
 /// Tablets as text and as JSON.

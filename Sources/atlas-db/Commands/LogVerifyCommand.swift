@@ -1,9 +1,9 @@
 internal import ArgumentParser
-internal import AtlasCore
 internal import AtlasLog
 internal import AtlasServer
 internal import Foundation
 internal import Glibc
+internal import AtlasTypes
 
 /// `atlas-db log verify`: reads the whole log and checks every record.
 struct LogVerifyCommand: ParsableCommand {

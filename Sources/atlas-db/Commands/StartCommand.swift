@@ -1,10 +1,10 @@
 internal import ArgumentParser
-internal import AtlasCore
 internal import AtlasServer
 internal import Glibc
 internal import Logging
 internal import NIOCore
 internal import ServiceLifecycle
+internal import AtlasTypes
 
 /// `atlas-db start`: runs a node until it is told to stop.
 struct StartCommand: AsyncParsableCommand {

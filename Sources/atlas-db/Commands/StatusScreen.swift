@@ -1,4 +1,4 @@
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// A node, and the cluster as it sees it, as a screen of text.
 struct StatusScreen {

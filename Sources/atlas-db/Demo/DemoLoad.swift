@@ -1,5 +1,5 @@
 internal import AtlasClient
-internal import struct AtlasCore.Random
+internal import struct AtlasTypes.Random
 internal import NIOConcurrencyHelpers
 
 /// The workload: clients of one region read and write the sample data, half and half. Reads are consistent ones, so that

@@ -1,7 +1,7 @@
 internal import AtlasClient
 internal import struct AtlasCore.Ballot
-internal import struct AtlasCore.NodeID
-internal import AtlasProtobuf
+internal import struct AtlasTypes.NodeID
+internal import AtlasWire
 internal import SwiftProtobuf
 
 /// Looks at the cluster twice a second, and remembers what has changed.

@@ -1,5 +1,5 @@
 internal import AtlasClient
-internal import struct AtlasCore.Random
+internal import struct AtlasTypes.Random
 
 /// The sample data: orders, carts and so on of a shop, in one tablet for each kind.
 enum DemoSample {

@@ -1,5 +1,5 @@
 internal import AtlasClient
-internal import AtlasProtobuf
+internal import AtlasWire
 
 /// A running demo: everything that was started, and the faults that are done to it. Whoever asks is in one region.
 struct DemoStage: Sendable {

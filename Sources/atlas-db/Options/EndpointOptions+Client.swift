@@ -1,5 +1,6 @@
 internal import AtlasClient
 internal import AtlasServer
+internal import AtlasTypes
 
 extension EndpointOptions {
     /// Connects, and closes the connection when `body` is done.

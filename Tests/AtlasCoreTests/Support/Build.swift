@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// Shorthand for the values that every test needs.
 func nodeID(_ number: UInt64) -> NodeID {

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// Seeded values of everything that has a binary form.
 struct Generator {

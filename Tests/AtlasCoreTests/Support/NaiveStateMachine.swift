@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// What the state machine has to do, written as plainly as possible: everything that ever was is kept, and every answer.
 struct NaiveStateMachine {

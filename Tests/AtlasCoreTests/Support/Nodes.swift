@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 extension ConfigBody {
     /// A tablet of one region without a past.

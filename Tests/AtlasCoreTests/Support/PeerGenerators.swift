@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// Seeded values of everything that nodes say to each other. Small ones: a test looks at each of their bytes.
 struct PeerGenerator {

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// What the core wants done, in one line each. A message names its log token while it has to wait for that.
 extension Notation {

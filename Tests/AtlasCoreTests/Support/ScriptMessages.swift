@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// The messages between nodes. A part that is zero or absent is left out. What is about another tablet than `1@1` has
 /// its key in brackets before it; sessions are left to `ScriptedNode`.

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// How transcripts write the core's values. What is written can be read back, but for effects.
 ///

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// What clients ask, and what they are told.
 ///

@@ -1,5 +1,6 @@
 import AtlasCore
 import AtlasSimulator
+import AtlasTypes
 
 /// One real core with a real state machine and store, driven line by line by a transcript.
 ///

@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 /// Seeded entries over few keys, with retries of earlier commands, so that everything meets everything.
 struct Workload {

@@ -1,10 +1,10 @@
-import AtlasCore
 import AtlasDB
 import AtlasServer
 import Foundation
 import Logging
 import NIOCore
 import Testing
+import AtlasTypes
 
 /// A directory that goes when the test is over.
 final class TemporaryDirectory: Sendable {

@@ -1,4 +1,5 @@
 @testable import AtlasCore
+import AtlasTypes
 
 /// One node of the model: the real core, and what its disk has ever held. Its log writes are durable at once, its store
 /// applies at once, and time stands still.

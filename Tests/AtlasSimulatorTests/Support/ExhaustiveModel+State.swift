@@ -1,4 +1,5 @@
 @testable import AtlasCore
+import AtlasTypes
 
 /// One state of the model but for its messages.
 struct ModelState {

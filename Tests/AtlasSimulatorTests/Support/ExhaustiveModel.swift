@@ -1,5 +1,6 @@
 @testable import AtlasCore
 import AtlasSimulator
+import AtlasTypes
 
 /// A breadth-first search through everything that can happen to a few nodes of the real core, with messages that are
 /// lost, come twice and come in any order.

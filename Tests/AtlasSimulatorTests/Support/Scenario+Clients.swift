@@ -4,6 +4,7 @@ import Foundation
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 /// What clients and operators of a scenario do.
 extension Scenario {

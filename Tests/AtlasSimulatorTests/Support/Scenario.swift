@@ -4,6 +4,7 @@ import Foundation
 import Testing
 
 @testable import AtlasSimulator
+import AtlasTypes
 
 /// A simulated world with a script in the place of chance: faults, messages and requests come when a test says so. All
 /// that the judge watches over is watched here too, after every event.

@@ -2,6 +2,7 @@ import AtlasCore
 import AtlasServer
 
 @testable import AtlasServer
+import AtlasTypes
 
 extension Target {
     /// What log records and peers' messages hold; the first byte says what. What is read is read again as written.

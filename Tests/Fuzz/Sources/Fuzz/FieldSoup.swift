@@ -1,1 +1,1 @@
-../../../AtlasProtobufTests/FieldSoup.swift
+../../../AtlasWireTests/FieldSoup.swift

@@ -1,6 +1,7 @@
 import AtlasCore
 
 @testable import AtlasLog
+import AtlasTypes
 
 extension Target {
     private static let sequence: UInt64 = 7

@@ -1,8 +1,7 @@
-import AtlasCore
 import NIOCore
 import SwiftProtobuf
 
-@testable import AtlasProtobuf
+@testable import AtlasWire
 
 extension Target {
     /// Messages of the API, read by hand and by the generated code; the first byte says which message.

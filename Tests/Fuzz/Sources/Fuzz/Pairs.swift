@@ -1,1 +1,1 @@
-../../../AtlasProtobufTests/Pairs.swift
+../../../AtlasWireTests/Pairs.swift

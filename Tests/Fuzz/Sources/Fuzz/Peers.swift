@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 
 extension Target {
     /// What other nodes say. What is read is read again as written, and is within the ranges that the core relies on.

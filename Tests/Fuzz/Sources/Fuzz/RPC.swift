@@ -1,9 +1,9 @@
-import AtlasCore
 import Foundation
 import NIOCore
 import NIOHPACK
 
 @testable import AtlasRPC
+import AtlasTypes
 
 extension Target {
     /// A stream of messages, in chunks that each stand behind a byte with their length.

@@ -1,6 +1,7 @@
 import AtlasCore
 
 @testable import AtlasRocksDB
+import AtlasTypes
 
 extension Target {
     /// Keys and values of the store; the first byte says which.

@@ -1,1 +1,1 @@
-../../../AtlasProtobufTests/SessionPairs.swift
+../../../AtlasWireTests/SessionPairs.swift

@@ -1,4 +1,5 @@
 @testable import AtlasServer
+import AtlasTypes
 
 extension Target {
     /// Configuration files, and single values of settings.

@@ -1,4 +1,3 @@
-import AtlasCore
 import Foundation
 
 /// Something that takes bytes from outside.

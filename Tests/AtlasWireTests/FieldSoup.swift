@@ -1,4 +1,4 @@
-import AtlasCore
+import AtlasTypes
 
 /// Random protobuf encodings. They know nothing of any schema, so that small field numbers meet every wire type, fields
 /// repeat, and messages nest.

@@ -1,9 +1,9 @@
-import AtlasCore
 import NIOCore
 import SwiftProtobuf
 import Testing
 
-@testable import AtlasProtobuf
+@testable import AtlasWire
+import AtlasTypes
 
 /// Single rules of the encoding, each with bytes that a reader can check by hand.
 @Suite struct WireRulesTests {

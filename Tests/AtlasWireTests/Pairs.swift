@@ -1,9 +1,9 @@
 import Foundation
-import AtlasCore
+import AtlasTypes
 import NIOCore
 import SwiftProtobuf
 
-@testable import AtlasProtobuf
+@testable import AtlasWire
 
 /// A message that is coded by hand, beside the generated message that it must behave like.
 protocol HandCoded: Hashable {

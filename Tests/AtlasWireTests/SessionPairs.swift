@@ -1,7 +1,7 @@
 import NIOCore
 import SwiftProtobuf
 
-@testable import AtlasProtobuf
+@testable import AtlasWire
 
 /// All calls of a `SessionRequest`, read one by one.
 struct Calls: HandCoded {

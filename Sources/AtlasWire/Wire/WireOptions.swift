@@ -1,5 +1,5 @@
-package import AtlasCore
 internal import SwiftProtobuf
+package import AtlasTypes
 
 /// `atlas.Condition`.
 package enum WireCondition: Hashable, Sendable {

@@ -39,7 +39,7 @@ package struct HostPort: Hashable, Sendable {
     }
 
     /// Whether this is `localhost` by name, however it is spelt.
-    var isLocalName: Bool {
+    package var isLocalName: Bool {
         let name = host.lowercased()
         return name == "localhost" || name == "localhost."
     }
@@ -61,7 +61,7 @@ package struct HostPort: Hashable, Sendable {
     }
 
     /// Whether this is a legal name or an IP address (RFC 1123; IPv6 without brackets).
-    static func isHost(_ text: String) -> Bool {
+    package static func isHost(_ text: String) -> Bool {
         if isIPv6(text) { return true }
         guard (1...253).contains(text.utf8.count) else { return false }
         return text.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in

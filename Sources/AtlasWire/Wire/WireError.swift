@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// Why bytes are not a protobuf message. Whoever sent them is at fault; nothing of the message may be used.
 package enum WireError: Error, Hashable, Sendable {
@@ -29,7 +29,7 @@ extension WireError: CustomStringConvertible {
         case .groupMismatched: "a group ends that was not begun"
         case .nestingTooDeep: "messages are nested more than \(ProtoReader.depthMax) deep"
         case .stringInvalid: "a string is not UTF-8"
-        case .tooManyOperations: "a batch has more than \(Command.operationsMax) operations"
+        case .tooManyOperations: "a batch has more than \(BatchLimits.operationsMax) operations"
         case .errorDetailInvalid: "an error detail cannot be read"
         }
     }

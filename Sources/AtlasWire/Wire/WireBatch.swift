@@ -1,4 +1,4 @@
-internal import AtlasCore
+internal import AtlasTypes
 
 /// `atlas.BatchRequest`.
 package struct WireBatchRequest: Hashable, Sendable {
@@ -16,7 +16,7 @@ extension WireBatchRequest: WireMessage {
             switch (tag.field, tag.kind) {
             case (1, .lengthDelimited):
                 // An empty operation takes two bytes here and many times as many in memory.
-                guard operations.count < Command.operationsMax else { throw .tooManyOperations }
+                guard operations.count < BatchLimits.operationsMax else { throw .tooManyOperations }
                 operations.append(try reader.element(in: input))
             case (12, .varint): writeLevel = try reader.enumeration(in: input)
             case (13, .lengthDelimited): requestID = try reader.requestID(in: input)

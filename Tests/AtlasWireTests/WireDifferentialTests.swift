@@ -2,7 +2,7 @@ import NIOCore
 import SwiftProtobuf
 import Testing
 
-@testable import AtlasProtobuf
+@testable import AtlasWire
 
 /// The messages that are coded by hand accept, refuse and mean the same as the generated ones.
 ///
