@@ -323,6 +323,8 @@ extension TabletReplica {
         pendingHandoff = nil
         sentHandoff = nil
         electionDue = .max
+        // The time that the candidate did not reach its quorums counts no more.
+        strandedSince = nil
         context.moves.forget(key)
         // A seal that is chosen ends the epoch, applied or not: whatever is left above it was chosen nowhere.
         let recovered = hasChosenSeal ? [] : recovered
