@@ -86,11 +86,11 @@ let package = Package(
         .systemLibrary(name: "CXXHash", providers: [.apt(["libxxhash-dev"])]),
         module("AtlasTypes"),
         module("AtlasCore", ["AtlasTypes"], [.deques]),
-        module("AtlasChecker"),
+        module("AtlasChecker", ["AtlasTypes"]),
         module("AtlasSimulator", ["AtlasChecker", "AtlasCore", "AtlasTypes"], [.heaps]),
         module("AtlasLog", ["AtlasCore", "AtlasTypes", "CXXHash"]),
         module("AtlasRocksDB", ["AtlasCore", "AtlasTypes", "CRocksDB"]),
-        module("AtlasRelay", [], [.nio, .posix]),
+        module("AtlasRelay", ["AtlasTypes"], [.nio, .posix]),
         module("AtlasWire", ["AtlasTypes"], [.nio, .protobuf]),
         module("AtlasRPC", [], [.nio, .posix, .http2, .hpack]),
         module(
@@ -120,6 +120,7 @@ let package = Package(
             ],
             [.argumentParser, .histogram, .lifecycle, .locks, .logging, .nio, .posix, .protobuf, .signals]
         ),
+        tests("AtlasTypesTests", ["AtlasTypes"]),
         tests("AtlasCoreTests", ["AtlasCore", "AtlasSimulator", "AtlasTypes"], exclude: ["Scripts"]),
         tests("AtlasCheckerTests", ["AtlasChecker"]),
         tests("AtlasSimulatorTests", ["AtlasChecker", "AtlasCore", "AtlasSimulator", "AtlasTypes"]),
@@ -127,7 +128,7 @@ let package = Package(
         tests("AtlasRocksDBTests", ["AtlasCore", "AtlasRocksDB", "AtlasSimulator", "AtlasTypes", "CRocksDB"]),
         tests("AtlasWireTests", ["AtlasTypes", "AtlasWire"], [.nio, .protobuf]),
         tests("AtlasRPCTests", ["AtlasRPC"], [.locks, .nio, .posix, .http2, .hpack]),
-        tests("AtlasRelayTests", ["AtlasRelay"], [.locks, .nio, .posix]),
+        tests("AtlasRelayTests", ["AtlasRelay", "AtlasTypes"], [.locks, .nio, .posix]),
         tests(
             "AtlasServerTests",
             ["AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasServer", "AtlasTypes", "AtlasWire"],

@@ -32,7 +32,7 @@ let package = Package(
             dependencies: ["AtlasTypes", .product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: settings
         ),
-        .target(name: "AtlasChecker", swiftSettings: settings),
+        .target(name: "AtlasChecker", dependencies: ["AtlasTypes"], swiftSettings: settings),
         .target(
             name: "AtlasSimulator",
             dependencies: [

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// How histories are shown to people.
 enum Text {
     private static let bytesMax = 40
@@ -10,7 +12,7 @@ enum Text {
             if isPrintable {
                 "\"" + String(decoding: shown, as: UTF8.self) + "\""
             } else {
-                "0x" + shown.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+                "0x" + Hex.text(shown)
             }
         return bytes.count > bytesMax ? text + "… (\(bytes.count) bytes)" : text
     }

@@ -4,6 +4,7 @@ internal import Glibc
 internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOPosix
+internal import AtlasTypes
 
 /// A database in this process: a node of Atlas DB without a network.
 ///
@@ -186,15 +187,7 @@ extension AtlasDatabase {
         if Task.isCancelled { throw AtlasError(.cancelled, "the task was cancelled") }
         let timeout = timeout ?? self.timeout
         guard timeout > .zero else { throw AtlasError(.deadlineExceeded, "the call's timeout is \(timeout)") }
-        return (service, Arrival(timeRemaining: timeout))
-    }
-}
-
-extension Arrival {
-    /// Within ten years.
-    fileprivate init(timeRemaining: Duration) {
-        let seconds = min(timeRemaining.components.seconds, 10 * 366 * 86_400)
-        self.init(timeRemaining: seconds * 1_000_000_000 + timeRemaining.components.attoseconds / 1_000_000_000)
+        return (service, Arrival(timeRemaining: timeout.boundedNanoseconds))
     }
 }
 

@@ -1,4 +1,5 @@
 internal import CXXHash
+internal import AtlasTypes
 
 /// The layout of a segment file: one header block, then records back to back, each padded to eight bytes. All numbers
 /// are little-endian.
@@ -12,8 +13,7 @@ enum SegmentFormat {
     static let recordAlignment = 8
 
     static func name(of sequence: UInt64) -> String {
-        let digits = String(sequence, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
+        Hex.text(sequence)
     }
 
     static func fileName(of sequence: UInt64) -> String {

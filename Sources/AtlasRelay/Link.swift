@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import NIOPosix
+internal import AtlasTypes
 
 /// A link that runs: its listener, its two lanes, its connections.
 // @unchecked: confined to its event loop.

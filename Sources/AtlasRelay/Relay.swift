@@ -1,4 +1,5 @@
 package import NIOCore
+package import AtlasTypes
 
 /// TCP links that behave like distance: delay, jitter, rate, stop, cut, half-open; controllable while they run.
 ///
@@ -43,7 +44,7 @@ extension Relay {
     ///
     /// - Returns: The address that it listens on, with the port that was chosen.
     /// - Throws: `RelayError`.
-    package func add(_ description: RelayLink) async throws -> RelayAddress {
+    package func add(_ description: RelayLink) async throws -> HostPort {
         guard description.problem == nil, let address = description.listen.loopback else {
             throw RelayError(kind: .invalid, description: description.problem ?? "the link cannot be")
         }
@@ -59,7 +60,7 @@ extension Relay {
         }
         do {
             let port = try await eventLoop.flatSubmit { link.listen(on: address) }.get()
-            return RelayAddress(host: address.ipAddress ?? description.listen.host, port: port)
+            return HostPort(host: address.ipAddress ?? description.listen.host, port: port)
         } catch {
             try await onLoop { links in links.all.removeAll { $0 === link } }
             throw RelayError(

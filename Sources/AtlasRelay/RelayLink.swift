@@ -1,34 +1,7 @@
+package import AtlasTypes
 internal import NIOCore
 
-/// A host and a port.
-package struct RelayAddress: Sendable, Hashable, CustomStringConvertible {
-    package var host: String
-    package var port: Int
-
-    package init(host: String, port: Int) {
-        self.host = host
-        self.port = port
-    }
-
-    /// Reads `127.0.0.1:80`, `localhost:80` or `[::1]:80`.
-    package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
-            return nil
-        }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return nil
-        }
-        guard !host.isEmpty else { return nil }
-        self.init(host: String(host), port: Int(port))
-    }
-
-    package var description: String {
-        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-    }
-
+extension HostPort {
     /// As a socket address, if it is one of this machine alone; "localhost" is 127.0.0.1.
     var loopback: SocketAddress? {
         let text = host == "localhost" ? "127.0.0.1" : host
@@ -47,9 +20,9 @@ package struct RelayLink: Sendable, Hashable {
     /// Unique in its relay.
     package var name: String
     /// An address of loopback; port 0 lets the system choose.
-    package var listen: RelayAddress
+    package var listen: HostPort
     /// Where connections lead.
-    package var target: RelayAddress
+    package var target: HostPort
     package var forward: LinkCondition
     package var backward: LinkCondition
     /// How many bytes one connection may hold in one direction, the memory they need included, before it is not read any
@@ -59,8 +32,8 @@ package struct RelayLink: Sendable, Hashable {
     /// - Parameter condition: Of both directions.
     package init(
         name: String,
-        listen: RelayAddress = RelayAddress(host: "127.0.0.1", port: 0),
-        target: RelayAddress,
+        listen: HostPort = HostPort(host: "127.0.0.1", port: 0),
+        target: HostPort,
         condition: LinkCondition = LinkCondition(),
         queueBytesMax: Int = Self.queueBytesMaxDefault
     ) {

@@ -12,11 +12,13 @@ package struct HostPort: Hashable, Sendable {
         self.port = port
     }
 
-    /// Reads `host:port`; nil if it is anything else.
-    package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":") else { return nil }
-        var host = text[..<colon]
-        let digits = text[text.index(after: colon)...]
+    /// Reads `host:port`, or `host` alone where there is a default; nil if it is anything else.
+    package init?(_ text: String, defaultPort: Int? = nil) {
+        let colon = text.last == "]" ? nil : text.lastIndex(of: ":")
+        guard let digits = colon.map({ String(text[text.index(after: $0)...]) }) ?? defaultPort.map(String.init) else {
+            return nil
+        }
+        var host = text[..<(colon ?? text.endIndex)]
         if host.first == "[" && host.last == "]" {
             host = host.dropFirst().dropLast()
             guard Self.isIPv6(String(host)) else { return nil }

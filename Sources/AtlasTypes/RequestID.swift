@@ -46,13 +46,8 @@ package struct RequestID: Hashable, Sendable {
 extension RequestID: CustomStringConvertible {
     /// The usual form of a UUID: 8-4-4-4-12 lower case hexadecimal digits.
     package var description: String {
-        let digits = Array(Self.hex(high) + Self.hex(low))
+        let digits = Array(Hex.text(high) + Hex.text(low))
         let groups = [digits[0..<8], digits[8..<12], digits[12..<16], digits[16..<20], digits[20..<32]]
         return groups.map { String($0) }.joined(separator: "-")
-    }
-
-    private static func hex(_ word: UInt64) -> String {
-        let text = String(word, radix: 16)
-        return String(repeating: "0", count: 16 - text.count) + text
     }
 }

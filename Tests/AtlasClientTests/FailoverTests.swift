@@ -49,8 +49,9 @@ import Testing
     @Test func theNearestIsAsked() async throws {
         let nearest = AtlasClient.Configuration()
         try await withServers([Self.succeeds, Self.succeeds, Self.succeeds], configuration: nearest) { servers in
-            servers[0].health.withLockedValue { $0.delay = .milliseconds(60) }
-            servers[2].health.withLockedValue { $0.delay = .milliseconds(120) }
+            // Far enough away on a machine that is busy, too.
+            servers[0].health.withLockedValue { $0.delay = .seconds(2) }
+            servers[2].health.withLockedValue { $0.delay = .seconds(3) }
         } _: { servers, client in
             try await client.put("k", "v")
             #expect(servers.map(\.calls.count) == [0, 1, 0])

@@ -1,6 +1,7 @@
 import AtlasRelay
 import NIOCore
 import Testing
+import AtlasTypes
 
 /// How connections begin, break and end.
 @Suite(.timeLimit(.minutes(2))) struct ConnectionTests {
@@ -153,7 +154,7 @@ import Testing
             #expect(await kind(RelayLink(name: "link", target: target)) == .duplicateLink)
             #expect(await kind(RelayLink(name: "a", listen: world.server.address, target: target)) == .cannotListen)
             for host in ["0.0.0.0", "::", "10.0.0.1", "example.com", "localhost.example.com"] {
-                let listen = RelayAddress(host: host, port: 0)
+                let listen = HostPort(host: host, port: 0)
                 #expect(await kind(RelayLink(name: "a", listen: listen, target: target)) == .invalid)
             }
             let condition = LinkCondition(delay: .hours(2))
@@ -166,9 +167,9 @@ import Testing
     }
 
     @Test func addresses() {
-        #expect(RelayAddress("127.0.0.1:80") == RelayAddress(host: "127.0.0.1", port: 80))
-        #expect(RelayAddress("[::1]:80") == RelayAddress(host: "::1", port: 80))
-        #expect(RelayAddress("[::1]:80")?.description == "[::1]:80")
-        for text in ["", "a", ":80", "a:", "a:x", "a:65536", "a:-1", "::1:80"] { #expect(RelayAddress(text) == nil) }
+        #expect(HostPort("127.0.0.1:80") == HostPort(host: "127.0.0.1", port: 80))
+        #expect(HostPort("[::1]:80") == HostPort(host: "::1", port: 80))
+        #expect(HostPort("[::1]:80")?.description == "[::1]:80")
+        for text in ["", "a", ":80", "a:", "a:x", "a:65536", "a:-1", "::1:80"] { #expect(HostPort(text) == nil) }
     }
 }

@@ -3,6 +3,7 @@ import Glibc
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import AtlasTypes
 
 /// One end of a TCP connection, which remembers what it has seen.
 final class Peer: Sendable {
@@ -49,7 +50,7 @@ final class Peer: Sendable {
         try channel.pipeline.syncOperations.addHandler(Handler(state))
     }
 
-    static func connect(to address: RelayAddress) async throws -> Peer {
+    static func connect(to address: HostPort) async throws -> Peer {
         let made = NIOLockedValueBox<Peer?>(nil)
         _ = try await ClientBootstrap(group: group)
             .channelInitializer { channel in
@@ -98,7 +99,7 @@ final class Peer: Sendable {
 final class PeerServer: Sendable {
     private let accepted: NIOLockedValueBox<[Peer]>
     private let listener: any Channel
-    let address: RelayAddress
+    let address: HostPort
 
     init() async throws {
         let accepted = NIOLockedValueBox<[Peer]>([])
@@ -112,7 +113,7 @@ final class PeerServer: Sendable {
             }
             .bind(host: "127.0.0.1", port: 0).get()
         guard let port = listener.localAddress?.port else { throw ChannelError.unknownLocalAddress }
-        address = RelayAddress(host: "127.0.0.1", port: port)
+        address = HostPort(host: "127.0.0.1", port: port)
     }
 
     var peers: [Peer] { accepted.withLockedValue { $0 } }
@@ -135,7 +136,7 @@ struct TestRelay {
 
     let relay: Relay
     let server: PeerServer
-    let address: RelayAddress
+    let address: HostPort
 
     static func with(
         _ condition: LinkCondition = LinkCondition(),

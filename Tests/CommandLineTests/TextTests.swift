@@ -2,16 +2,17 @@ import AtlasClient
 import Testing
 
 @testable import atlas_db
+import AtlasTypes
 
 @Suite("Texts that people type and read")
 struct TextTests {
     @Test("Hexadecimal digits there and back")
     func hex() {
         let all = (0...255).map { UInt8($0) }
-        #expect(BytesText.parseHex(BytesText.hex(all)) == all)
-        #expect(BytesText.parseHex("") == [])
-        #expect(BytesText.parseHex("aBcD") == [0xAB, 0xCD])
-        for wrong in ["a", "0g", "0x00", " 00", "é0"] { #expect(BytesText.parseHex(wrong) == nil) }
+        #expect(Hex.bytes(Hex.text(all)) == all)
+        #expect(Hex.bytes("") == [])
+        #expect(Hex.bytes("aBcD") == [0xAB, 0xCD])
+        for wrong in ["a", "0g", "0x00", " 00", "é0"] { #expect(Hex.bytes(wrong) == nil) }
     }
 
     @Test("Bytes are escaped so that they can be told and do no harm")

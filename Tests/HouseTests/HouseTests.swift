@@ -37,7 +37,9 @@ import Testing
         #expect(modules.count > 12, "the modules are not where they were")
         for (index, module) in modules.enumerated() {
             let above = modules[..<index].map(\.name)
-            for used in module.uses { #expect(above.contains(used), "\(module.name) uses \(used), which is not above it") }
+            for used in module.uses {
+                #expect(above.contains(used), "\(module.name) uses \(used), which is not above it")
+            }
         }
         let document = try Repository.file("docs/ARCHITECTURE.md").text
         let told = document.matches(of: #/(?m)^\| (`[\w-]+`(?:, `[\w-]+`)*) \|/#).flatMap { row in

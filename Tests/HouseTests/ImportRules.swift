@@ -84,7 +84,10 @@ extension Rule {
         violations: { file in
             guard file.isSwift, let module = file.module, Modules.pure.contains(module) else { return [] }
             return Import.all(in: file)
-                .filter { Modules.mayImport[$0.module] == nil && !Modules.collections.contains($0.module) && $0.module != "Swift" }
+                .filter {
+                    Modules.mayImport[$0.module] == nil && !Modules.collections.contains($0.module)
+                        && $0.module != "Swift"
+                }
                 // What is an IP address, glibc says.
                 .filter { $0.module != "Glibc" || file.path != "Sources/AtlasTypes/HostPort.swift" }
                 .map { Violation(path: file.path, line: $0.line, what: "\(module) must not import \($0.module)") }

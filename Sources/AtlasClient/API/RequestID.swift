@@ -48,14 +48,8 @@ public struct RequestID: Hashable, Sendable {
 extension RequestID: CustomStringConvertible, LosslessStringConvertible {
     /// The usual form of a UUID: 32 hexadecimal digits, with hyphens or without.
     public init?(_ text: String) {
-        let digits = text.utf8.filter { $0 != UInt8(ascii: "-") }
-        guard digits.count == 32 else { return nil }
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: 32, by: 2) {
-            let pair = String(decoding: digits[index...(index + 1)], as: UTF8.self)
-            guard let byte = UInt8(pair, radix: 16), pair.first != "+" else { return nil }
-            bytes.append(byte)
-        }
+        let digits = String(decoding: text.utf8.filter { $0 != UInt8(ascii: "-") }, as: UTF8.self)
+        guard let bytes = Hex.bytes(digits) else { return nil }
         self.init(bytes: bytes)
     }
 

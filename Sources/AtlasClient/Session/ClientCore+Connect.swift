@@ -3,6 +3,7 @@ internal import AtlasRPC
 internal import NIOCore
 internal import SwiftProtobuf
 internal import Synchronization
+internal import AtlasTypes
 
 // Which endpoint to use.
 

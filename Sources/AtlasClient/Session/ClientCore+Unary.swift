@@ -2,6 +2,7 @@ internal import AtlasWire
 internal import AtlasRPC
 internal import NIOCore
 internal import SwiftProtobuf
+internal import AtlasTypes
 
 // Calls that travel alone, without the session.
 

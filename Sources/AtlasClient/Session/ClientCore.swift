@@ -3,12 +3,13 @@ internal import AtlasRPC
 internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
+internal import AtlasTypes
 
 /// What is behind an `AtlasClient`: its lanes, and the calls with their retries.
 final class ClientCore: Sendable {
     let configuration: AtlasClient.Configuration
     let seen = SeenVersion()
-    let endpoints: [Endpoint]
+    let endpoints: [HostPort]
     let lanes: [Lane]
     private let turn = Atomic<UInt>(0)
     /// Measures the round trips now and then.
@@ -16,8 +17,14 @@ final class ClientCore: Sendable {
 
     init(endpoints: [String], configuration: AtlasClient.Configuration) throws(AtlasError) {
         guard !endpoints.isEmpty else { throw AtlasError(.invalidArgument, "no endpoint is given") }
-        var parsed: [Endpoint] = []
-        for endpoint in endpoints { parsed.append(try Endpoint(endpoint)) }
+        var parsed: [HostPort] = []
+        for text in endpoints {
+            guard let endpoint = HostPort(endpoint: text) else {
+                let form = "write host:port, with an IPv6 address in brackets"
+                throw AtlasError(.invalidArgument, "\"\(text)\" is no endpoint; \(form)")
+            }
+            parsed.append(endpoint)
+        }
         self.configuration = configuration
         self.endpoints = parsed
         let group = MultiThreadedEventLoopGroup.singleton
@@ -121,5 +128,16 @@ extension ClientCore {
         default:
             break
         }
+    }
+}
+
+extension HostPort {
+    /// The port of a node that is given by its host alone.
+    private static let portOfNodes = 8080
+
+    /// - Parameter text: `host`, `host:port` or `[IPv6]:port`.
+    init?(endpoint text: String) {
+        self.init(text, defaultPort: Self.portOfNodes)
+        if port == 0 { return nil }
     }
 }

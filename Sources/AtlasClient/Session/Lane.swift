@@ -2,6 +2,7 @@ internal import AtlasWire
 internal import AtlasRPC
 internal import NIOConcurrencyHelpers
 internal import NIOCore
+internal import AtlasTypes
 
 /// One connection at a time, to one of the endpoints, with the session on it. Callers leave calls in the outbox; the
 /// first of a moment wakes the event loop, which sends all of them at once.
@@ -22,7 +23,7 @@ final class Lane: @unchecked Sendable {
     private var alarm: Scheduled<Void>?
     private var alarmTime = NIODeadline.distantFuture
 
-    init(endpoints: [Endpoint], configuration: AtlasClient.Configuration, eventLoop: any EventLoop) {
+    init(endpoints: [HostPort], configuration: AtlasClient.Configuration, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         outbox = Outbox(
             callsInProgressMax: max(1, configuration.callsInProgressMax),
@@ -45,7 +46,7 @@ final class Lane: @unchecked Sendable {
     }
 
     /// The channel to the endpoint in use.
-    var channel: (RPCChannel, Endpoint) {
+    var channel: (RPCChannel, HostPort) {
         let route = lock.withLock { routes.inUse }
         return (route.channel, route.endpoint)
     }

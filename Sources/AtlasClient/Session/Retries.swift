@@ -1,4 +1,5 @@
 internal import NIOCore
+internal import AtlasTypes
 
 /// Whether and when to try again.
 struct Retries {
@@ -31,17 +32,6 @@ struct Retries {
 extension TimeAmount {
     /// Within ten years, so that sums with the present do not overflow.
     init(_ duration: Duration) {
-        let years10 = Int64(10 * 366 * 86_400) * 1_000_000_000
-        self = .nanoseconds(min(max(duration.nanoseconds, -years10), years10))
-    }
-}
-
-extension Duration {
-    /// As near as 64 bits come.
-    fileprivate var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let (sum, overflow2) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
-        return overflow || overflow2 ? (seconds < 0 ? .min : .max) : sum
+        self = .nanoseconds(duration.boundedNanoseconds)
     }
 }

@@ -1,12 +1,13 @@
 internal import AtlasRPC
 internal import NIOCore
+internal import AtlasTypes
 
 /// A way to a node.
 struct Route: Sendable {
-    let endpoint: Endpoint
+    let endpoint: HostPort
     let channel: RPCChannel
 
-    init(_ endpoint: Endpoint, _ eventLoop: any EventLoop, _ configuration: RPCChannelConfiguration) {
+    init(_ endpoint: HostPort, _ eventLoop: any EventLoop, _ configuration: RPCChannelConfiguration) {
         self.endpoint = endpoint
         channel = RPCChannel(
             host: endpoint.host,
@@ -44,7 +45,7 @@ struct Routes {
     /// - Returns: whether that is another one than before, and the way that is new.
     mutating func leave(
         ownerAddress: String?,
-        dial: (Endpoint) -> Route
+        dial: (HostPort) -> Route
     ) -> (hasMoved: Bool, dialled: Route?) {
         let before = current
         let (owner, dialled) = ownerAddress.map { find($0, dial) } ?? (nil, nil)
@@ -58,8 +59,8 @@ struct Routes {
         return (current != before, dialled)
     }
 
-    private mutating func find(_ address: String, _ dial: (Endpoint) -> Route) -> (index: Int?, dialled: Route?) {
-        guard let endpoint = try? Endpoint(address) else { return (nil, nil) }
+    private mutating func find(_ address: String, _ dial: (HostPort) -> Route) -> (index: Int?, dialled: Route?) {
+        guard let endpoint = HostPort(endpoint: address) else { return (nil, nil) }
         if let known = all.firstIndex(where: { $0.endpoint == endpoint }) { return (known, nil) }
         guard dialsOwners, all.count < configuredCount + Self.dialledMax else { return (nil, nil) }
         let route = dial(endpoint)

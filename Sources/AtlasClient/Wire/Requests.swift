@@ -175,18 +175,6 @@ extension Duration? {
     fileprivate func milliseconds(_ name: String) throws(AtlasError) -> UInt64 {
         guard let self else { return 0 }
         guard self > .zero else { throw AtlasError(.invalidArgument, "\(name) is \(self), and must be positive") }
-        return self.wholeMilliseconds
-    }
-}
-
-extension Duration {
-    /// A part of a millisecond counts as a whole one; nothing is below 0.
-    var wholeMilliseconds: UInt64 {
-        guard self > .zero else { return 0 }
-        let (milliseconds, overflow) = UInt64(components.seconds).multipliedReportingOverflow(by: 1_000)
-        guard !overflow else { return .max }
-        let rest = UInt64(components.attoseconds)
-        let unit: UInt64 = 1_000_000_000_000_000
-        return milliseconds &+ rest / unit &+ (rest % unit == 0 ? 0 : 1)
+        return self.millisecondsUp
     }
 }

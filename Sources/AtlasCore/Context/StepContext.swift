@@ -26,7 +26,8 @@ package struct StepContext: Sendable {
     /// Rare paths passed so far.
     package private(set) var marks = MarkSet()
     var random: Random
-    var moveBudget: MoveBudget
+    /// Of the moves that this node starts by itself; `nil`: it starts none.
+    private var moveBudget: TokenBucket?
     /// Since when the node has been about to end, in monotonic nanoseconds; `nil`: it stays.
     private var leavingSince: UInt64?
     var moves = OwnershipMoves()
@@ -62,7 +63,15 @@ package struct StepContext: Sendable {
         self.clock = clock
         self.liveness = liveness
         self.random = random
-        moveBudget = MoveBudget(movesPerSecondMax: settings.movesPerSecondMax, burst: settings.movesBurst)
+        let rate = settings.movesPerSecondMax
+        moveBudget = rate > 0 ? TokenBucket(perSecond: rate, burst: settings.movesBurst) : nil
+    }
+
+    /// Takes one of the moves that this node starts by itself, if there is one now.
+    mutating func takeMove() -> Bool {
+        guard let opensAt = moveBudget?.opensAt, opensAt <= now.monotonic else { return false }
+        moveBudget?.take(now: now.monotonic)
+        return true
     }
 
     mutating func mark(_ mark: Mark) {

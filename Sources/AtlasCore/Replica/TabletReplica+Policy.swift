@@ -43,7 +43,7 @@ extension TabletReplica {
             now: now
         )
         if let target = decision.target, let receiver = bestVoter(in: target, context: context) {
-            if context.moveBudget.take(now: now) {
+            if context.takeMove() {
                 context.mark(.policyMove)
                 return beginMove(to: receiver, handle: nil, because: .policy(decision), context: &context)
             }

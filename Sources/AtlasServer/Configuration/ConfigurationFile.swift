@@ -1,6 +1,7 @@
 internal import Configuration
 internal import Glibc
 internal import Yams
+internal import AtlasTypes
 
 /// A configuration file: YAML, sections of keys, each key with a plain value or a list of maps of plain values.
 ///

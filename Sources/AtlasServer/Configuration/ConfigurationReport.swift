@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 extension LoadedConfiguration {
     /// One line of `atlas-db config`.
     package struct Row: Hashable, Sendable {

@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// Sizes as people write them: plain bytes, or with a unit of powers of 1024 (`64MiB`) or 1000 (`64MB`).
 enum ByteSize {
     private static let units: [(name: String, bytes: Int)] = [
@@ -52,7 +54,7 @@ package enum DurationText {
     }
 
     static func format(_ duration: Duration) -> String {
-        var rest = duration.components.seconds * 1_000_000 + duration.components.attoseconds / 1_000_000_000_000
+        var rest = Int64(clamping: duration.microseconds)
         if rest == 0 { return "0s" }
         var text = ""
         for unit in units.dropFirst() where rest >= unit.microseconds {

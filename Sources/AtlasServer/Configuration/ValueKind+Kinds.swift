@@ -164,7 +164,7 @@ extension ValueKind where Value == StealPolicy {
         return (try? ValueKind.count(1...1_000_000).parse(argument)).map { .consecutive(count: $0) }
     case "majority":
         return (try? ValueKind.duration(.milliseconds(100) ... .seconds(3600)).parse(argument))
-            .map { .majority(intervalMilliseconds: $0.wholeMilliseconds) }
+            .map { .majority(intervalMilliseconds: $0.milliseconds) }
     case "ema":
         return (try? ValueKind.number(0.001...1).parse(argument)).map {
             .ema(alphaPermille: Int(($0 * 1_000).rounded()))

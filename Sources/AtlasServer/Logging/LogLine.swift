@@ -1,4 +1,5 @@
 internal import Logging
+internal import AtlasTypes
 
 /// One log event, as the line that it becomes.
 struct LogLine {

@@ -1,4 +1,5 @@
 internal import AtlasCore
+internal import AtlasTypes
 
 // From the configuration to the settings and limits of the core.
 
@@ -6,19 +7,19 @@ extension ConsensusSettings {
     init(_ config: AtlasConfiguration) {
         self.init()
         let consensus = config.node.consensus
-        heartbeatInterval = consensus.heartbeatInterval.wholeNanoseconds
-        suspicionMin = consensus.electionTimeout.wholeNanoseconds
+        heartbeatInterval = consensus.heartbeatInterval.nanoseconds
+        suspicionMin = consensus.electionTimeout.nanoseconds
         // Support outlasts the suspicion that ends it, and not by much: what an owner left behind waits for its end.
         supportDuration = suspicionMin + suspicionMin / 4
         retransmitMin =
             min(consensus.prepareTimeout, consensus.acceptTimeout, consensus.commitTimeout)
-            .wholeNanoseconds
-        regionLatencyMax = config.node.regions.maxLatency.wholeNanoseconds
-        stateCheckInterval = config.node.regions.syncEnabled ? config.node.regions.syncInterval.wholeNanoseconds : 0
+            .nanoseconds
+        regionLatencyMax = config.node.regions.maxLatency.nanoseconds
+        stateCheckInterval = config.node.regions.syncEnabled ? config.node.regions.syncInterval.nanoseconds : 0
         proposalRetriesMax = consensus.maxProposalRetries
         stealPolicy = config.node.regions.ownershipPolicy
         fastPathEnabled = config.cluster.fastPathEnabled
-        retryWindow = config.cluster.retention.historyTTL.wholeMilliseconds
+        retryWindow = config.cluster.retention.historyTTL.milliseconds
     }
 }
 
@@ -38,11 +39,5 @@ extension AtlasConfiguration {
     /// alone may be embedded, and sends nothing.
     var answerBytesMax: Int {
         cluster.nodes.count > 1 ? min(node.transport.maxSendMsgSize, Limits.answerBytesMax) : Limits.answerBytesMax
-    }
-}
-
-extension Duration {
-    fileprivate var wholeNanoseconds: UInt64 {
-        wholeMilliseconds * ConsensusSettings.millisecond
     }
 }

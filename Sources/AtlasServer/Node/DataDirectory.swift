@@ -8,7 +8,7 @@ internal import Glibc
 ///     ballast  space set aside for opening a node whose disk is full
 package final class DataDirectory: Sendable {
     package let path: String
-    private let lockDescriptor: Int32
+    private let lock: FileLock
 
     package var logPath: String { path + "/log" }
     package var storePath: String { path + "/store" }
@@ -17,26 +17,32 @@ package final class DataDirectory: Sendable {
     package init(path: String) throws(NodeError) {
         self.path = path
         try Self.makeDirectories(path)
-        let lockPath = path + "/LOCK"
-        let descriptor = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw Self.failure("cannot open", lockPath) }
-        // Another user who may read it could lock it. Earlier versions made it so.
-        _ = fchmod(descriptor, 0o600)
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let busy = errno == EWOULDBLOCK
-            defer { close(descriptor) }
-            if busy {
+        do throws(FileLock.Failure) {
+            lock = try FileLock(Self.lockPath(path), flags: O_RDWR | O_CREAT | O_NOFOLLOW)
+        } catch {
+            switch error {
+            case .held:
                 throw NodeError(.directoryInUse, "the data directory \(path) is in use, by this process or another")
+            case .system(let call, let code):
+                throw Self.failure("cannot \(call)", Self.lockPath(path), code)
             }
-            throw Self.failure("cannot lock", lockPath)
         }
-        lockDescriptor = descriptor
         try Self.makeDirectories(logPath)
         try Self.makeDirectories(storePath)
     }
 
-    deinit {
-        close(lockDescriptor)
+    private static func lockPath(_ path: String) -> String { path + "/LOCK" }
+
+    /// Keeps nodes off a directory while it is read, without changing it, for as long as the result lives. A copy of a directory may
+    /// come without its lock, and no node runs on that: `nil`.
+    /// - Throws: `FileLock.Failure.held` if a node runs there.
+    package static func lockForReading(_ path: String) throws(FileLock.Failure) -> FileLock? {
+        do throws(FileLock.Failure) {
+            return try FileLock(lockPath(path), flags: O_RDONLY, shared: true)
+        } catch {
+            if case .held = error { throw error }
+            return nil
+        }
     }
 
     /// Bytes of the file system that holds the directory, in all and available.
@@ -50,15 +56,15 @@ package final class DataDirectory: Sendable {
         var prefix = path.hasPrefix("/") ? "/" : ""
         for part in path.split(separator: "/") {
             prefix += part
-            if mkdir(prefix, 0o700) != 0 && errno != EEXIST { throw failure("cannot create", prefix) }
+            if mkdir(prefix, 0o700) != 0 && errno != EEXIST { throw failure("cannot create", prefix, errno) }
             prefix += "/"
         }
     }
 
-    private static func failure(_ what: String, _ path: String) -> NodeError {
+    private static func failure(_ what: String, _ path: String, _ code: Int32) -> NodeError {
         NodeError(
-            errno == ENOSPC || errno == EDQUOT ? .diskFull : .directoryUnusable,
-            "\(what) \(path): \(String(cString: strerror(errno)))"
+            code == ENOSPC || code == EDQUOT ? .diskFull : .directoryUnusable,
+            "\(what) \(path): \(String(cString: strerror(code)))"
         )
     }
 }

@@ -57,8 +57,8 @@ final class Maintenance: Sendable {
         self.isOutOfSpace = isOutOfSpace
         self.pool = pool
         self.longWork = longWork
-        gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.wholeMilliseconds))
-        latencyInterval = .milliseconds(Int64(config.node.regions.latencyMonitorInterval.wholeMilliseconds))
+        gcInterval = .milliseconds(Int64(config.node.storage.gcInterval.milliseconds))
+        latencyInterval = .milliseconds(Int64(config.node.regions.latencyMonitorInterval.milliseconds))
         self.loop = loop
         self.logger = logger
     }

@@ -46,7 +46,7 @@ struct NodeRecovery {
         let stored = try storedIdentity()
         let states = try store.tabletStates()
         let newest = states.map(\.appliedTimestamp.milliseconds).max() ?? 0
-        let machine = StateMachine(retryWindowMilliseconds: config.cluster.retention.historyTTL.wholeMilliseconds)
+        let machine = StateMachine(retryWindowMilliseconds: config.cluster.retention.historyTTL.milliseconds)
         let filter = RequestFilter(
             windowMilliseconds: machine.retryWindow,
             // Ages are told in stamps, and those go on from the last one wherever the clock has been set to.
@@ -215,13 +215,5 @@ struct NodeRecovery {
                 """
             )
         }
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, zero for a negative duration.
-    package var wholeMilliseconds: UInt64 {
-        let (seconds, attoseconds) = components
-        return UInt64(max(0, seconds * 1000 + attoseconds / 1_000_000_000_000_000))
     }
 }

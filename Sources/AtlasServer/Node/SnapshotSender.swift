@@ -1,5 +1,6 @@
 internal import AtlasCore
 internal import AtlasRocksDB
+internal import AtlasTypes
 internal import NIOCore
 
 /// Reads snapshots of tablets for the nodes that fetch them, as fast as those take them and `transport.snapshot_rate` allows.
@@ -29,6 +30,8 @@ final class SnapshotSender: @unchecked Sendable {
     /// A timer is going to bring the next part.
     private var isWaiting = false
 
+    /// Nanoseconds: so much of what was not sent is made up for, so that a timer that is late costs nothing.
+    private static let savedMax: UInt64 = 100_000_000
     /// So many snapshots are served at a time; whoever has not asked for longest has to begin anew.
     private static let streamsMax = 16
     /// A snapshot that nobody has asked for so long, in nanoseconds, is given up: it keeps garbage from being collected.
@@ -39,7 +42,7 @@ final class SnapshotSender: @unchecked Sendable {
         self.store = store
         self.lane = lane
         self.loop = loop
-        rate = bytesPerSecond == 0 ? nil : TokenBucket(bytesPerSecond: bytesPerSecond)
+        rate = bytesPerSecond == 0 ? nil : TokenBucket(perSecond: bytesPerSecond, saved: Self.savedMax)
     }
 
     /// Reads the part that somebody asks for, and those that it is going to ask for next.

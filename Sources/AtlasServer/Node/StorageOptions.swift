@@ -1,6 +1,7 @@
 internal import AtlasCore
 internal import AtlasLog
 internal import AtlasRocksDB
+internal import AtlasTypes
 
 // From the configuration to the options of log and store.
 
@@ -9,7 +10,7 @@ extension RocksDBOptions {
         self.init()
         let storage = config.node.storage
         retention.versionsMax = config.cluster.retention.numVersions
-        retention.historyMilliseconds = config.cluster.retention.historyTTL.wholeMilliseconds
+        retention.historyMilliseconds = config.cluster.retention.historyTTL.milliseconds
         tableBytes = storage.maxTableSize
         levelOneBytes = storage.levelOneSize
         blobFileBytes = storage.valueLogFileSize
@@ -25,7 +26,7 @@ extension LogOptions {
         self.init()
         segmentSize = storage.logSegmentSize
         syncWrites = storage.syncWrites
-        syncIntervalMilliseconds = Int(storage.syncInterval.wholeMilliseconds)
+        syncIntervalMilliseconds = Int(storage.syncInterval.milliseconds)
         diskReserveBytes = UInt64(storage.diskReserve)
         reserveBytes = min(reserveBytes, segmentSize)
         payloadCacheBytes = storage.logCacheSize

@@ -2,6 +2,7 @@ internal import AtlasRPC
 internal import Logging
 internal import NIOCore
 internal import Synchronization
+internal import AtlasTypes
 
 // From the configuration of a node to that of its server.
 
@@ -22,17 +23,17 @@ extension RPCServerConfiguration {
         let largestAnswer = limits.sendMessageBytesMax + RPCMessage.prefixLength
         limits.outboundBytesMax = max(limits.outboundBytesMax, largestAnswer)
         limits.outboundBytesTotalMax = max(limits.outboundBytesTotalMax, 2 * largestAnswer)
-        limits.keepAliveTime = .milliseconds(Int64(transport.keepAliveTime.wholeMilliseconds))
-        limits.keepAliveTimeout = .milliseconds(Int64(transport.keepAliveTimeout.wholeMilliseconds))
+        limits.keepAliveTime = .milliseconds(Int64(transport.keepAliveTime.milliseconds))
+        limits.keepAliveTimeout = .milliseconds(Int64(transport.keepAliveTimeout.milliseconds))
         streamsMax = transport.maxConcurrentStream
         connectionsMax = transport.maxConnections
         let share = transport.maxConnectionsPerAddress
         connectionsPerAddressMax = share > 0 ? share : max(transport.maxConnections / 2, 1)
         connectionsReservedMax = Self.nodeConnectionsMax
         reservedPaths = PeerService.paths
-        connectionTimeout = .milliseconds(Int64(transport.connectionTimeout.wholeMilliseconds))
-        connectionIdleMax = .milliseconds(Int64(transport.maxConnectionIdle.wholeMilliseconds))
-        connectionAgeMax = .milliseconds(Int64(transport.maxConnectionAge.wholeMilliseconds))
+        connectionTimeout = .milliseconds(Int64(transport.connectionTimeout.milliseconds))
+        connectionIdleMax = .milliseconds(Int64(transport.maxConnectionIdle.milliseconds))
+        connectionAgeMax = .milliseconds(Int64(transport.maxConnectionAge.milliseconds))
         describe = { fault, isHandled in ServiceError(fault, isHandled: isHandled).rpcStatus }
     }
 }

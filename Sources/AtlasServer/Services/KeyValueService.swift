@@ -44,7 +44,7 @@ package final class KeyValueService: Sendable {
     package init(node: Node) {
         self.node = node
         let timeout = node.config.node.transport.requestTimeout
-        patience = timeout == .zero ? .max : UInt64(max(0, timeout / .nanoseconds(1)))
+        patience = timeout == .zero ? .max : timeout.nanoseconds
         translation = RequestTranslation(config: node.config)
         receipts = ReceiptTranslation(node: node)
     }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import AtlasClient
 internal import Synchronization
 internal import UnixSignals
+internal import AtlasTypes
 
 /// `atlas-db bench`.
 struct BenchCommand: AsyncParsableCommand {

@@ -1,4 +1,5 @@
 internal import Histogram
+internal import AtlasTypes
 
 /// Shows every second what the last second was like.
 struct BenchProgress: Sendable {

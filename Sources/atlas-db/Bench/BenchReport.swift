@@ -1,4 +1,5 @@
 internal import Histogram
+internal import AtlasTypes
 
 /// The outcome of a run.
 struct BenchReport {

@@ -136,17 +136,3 @@ extension LoadGenerator {
         try await store.batch(batch, options: options)
     }
 }
-
-extension Duration {
-    /// Whole nanoseconds, at least 0.
-    var nanoseconds: UInt64 {
-        let (seconds, attoseconds) = components
-        return seconds < 0 || attoseconds < 0
-            ? 0 : UInt64(seconds) * 1_000_000_000 + UInt64(attoseconds / 1_000_000_000)
-    }
-
-    var inSeconds: Double {
-        let (seconds, attoseconds) = components
-        return Double(seconds) + Double(attoseconds) / 1e18
-    }
-}

@@ -1,5 +1,6 @@
 internal import AtlasWire
 internal import SwiftProtobuf
+internal import AtlasTypes
 
 /// Tablets as text and as JSON.
 struct TabletText {
@@ -85,7 +86,7 @@ struct TabletText {
     private func bound(_ key: some Sequence<UInt8>, or none: String) -> String {
         let bytes = Array(key)
         if bytes.isEmpty { return "(\(none))" }
-        return hex ? BytesText.hex(bytes) : BytesText.escaped(bytes)
+        return hex ? Hex.text(bytes) : BytesText.escaped(bytes)
     }
 
     private static func owner(_ tablet: Atlas_TabletInfo) -> String {

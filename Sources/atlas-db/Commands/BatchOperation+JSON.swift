@@ -1,5 +1,6 @@
 internal import AtlasClient
 internal import Foundation
+internal import AtlasTypes
 
 extension BatchOperation {
     /// Reads an object such as `{"op": "put", "key": "a", "value": "1", "if_version": "7", "ttl": "30s"}`.
@@ -51,7 +52,7 @@ extension BatchOperation {
         case (nil, nil): return nil
         case (.text(let text)?, nil): return Bytes(text)
         case (nil, .text(let digits)?):
-            guard let bytes = BytesText.parseHex(digits) else {
+            guard let bytes = Hex.bytes(digits) else {
                 throw BatchSyntaxError("\"\(name)_hex\" must be pairs of hexadecimal digits")
             }
             return Bytes(bytes)

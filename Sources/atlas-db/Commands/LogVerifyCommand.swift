@@ -29,7 +29,10 @@ struct LogVerifyCommand: ParsableCommand {
                 "\(directory) is no data directory: it has no log. Name the right one with --data-dir."
             )
         }
-        guard let lock = DirectoryLock(directory) else {
+        let lock: FileLock?
+        do {
+            lock = try DataDirectory.lockForReading(directory)
+        } catch {
             throw CommandFailure(
                 .unavailable,
                 code: "in_use",
@@ -39,8 +42,7 @@ struct LogVerifyCommand: ParsableCommand {
                 """
             )
         }
-        defer { lock.release() }
-        let report = try verify(directory + "/log")
+        let report = try withExtendedLifetime(lock) { () throws(CommandFailure) in try verify(directory + "/log") }
         switch output.format {
         case .table: Console.write(Self.table(report, directory: directory))
         case .json: Console.write(Self.json(report, directory: directory).pretty)

@@ -1,5 +1,6 @@
 internal import AtlasRelay
 internal import NIOCore
+internal import AtlasTypes
 
 /// What one line of standard input asks of a relay.
 struct RelayRequest: Sendable {
@@ -63,8 +64,8 @@ extension RelayRequest {
         return .nanoseconds(Int64((milliseconds * 1e6).rounded()))
     }
 
-    static func address(_ text: String, _ name: String) throws(RelaySyntaxError) -> RelayAddress {
-        guard let address = RelayAddress(text) else {
+    static func address(_ text: String, _ name: String) throws(RelaySyntaxError) -> HostPort {
+        guard let address = HostPort(text) else {
             throw RelaySyntaxError("\(name) must be host:port, not \"\(text)\"")
         }
         return address

@@ -1,6 +1,7 @@
 internal import AtlasRelay
 internal import Glibc
 internal import NIOCore
+internal import AtlasTypes
 
 /// A conversation with a relay: requests, one on each line, and their answers.
 struct RelaySession: Sendable {

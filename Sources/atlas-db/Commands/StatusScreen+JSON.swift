@@ -1,5 +1,6 @@
 internal import AtlasWire
 internal import SwiftProtobuf
+internal import AtlasTypes
 
 extension StatusScreen {
     /// Everything that the node reports. Durations are in the unit that the name ends with, sizes in bytes.
@@ -135,12 +136,7 @@ extension StatusScreen {
             ("commit_slot", .integer(tablet.commitSlot)),
             ("applied_slot", .integer(tablet.appliedSlot)),
             ("applied_version", .version(tablet.appliedVersion)),
-            ("state_hash", .string(hexadecimal(tablet.stateHash))),
+            ("state_hash", .string(Hex.text(tablet.stateHash))),
         ])
-    }
-
-    private static func hexadecimal(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
     }
 }

@@ -1,4 +1,5 @@
 internal import AtlasClient
+internal import AtlasTypes
 
 /// What the prompt says about answers of the database: what came, how long it took, and where it went.
 struct DemoAnswer {
@@ -49,6 +50,6 @@ struct DemoAnswer {
     }
 
     static func time(_ duration: Duration) -> String {
-        Quantity.time(microseconds: Answer.microseconds(duration))
+        Quantity.time(microseconds: duration.microseconds)
     }
 }

@@ -3,6 +3,7 @@ internal import Foundation
 internal import Glibc
 internal import NIOCore
 internal import NIOPosix
+internal import AtlasTypes
 
 /// The processes of the nodes, and the lines between regions. Nodes of one region reach each other directly.
 actor DemoCluster {
@@ -53,7 +54,7 @@ actor DemoCluster {
     }
 
     private func line(from node: Int, to target: Int) throws -> RelayLink {
-        guard let address = RelayAddress(addresses[target]) else {
+        guard let address = HostPort(addresses[target]) else {
             preconditionFailure("\(addresses[target]) is an address of loopback")
         }
         let roundTrip = topology.roundTrips[topology.nodes[node].region][topology.nodes[target].region]

@@ -3,6 +3,7 @@ internal import AtlasRelay
 internal import Glibc
 internal import Logging
 internal import UnixSignals
+internal import AtlasTypes
 
 /// `atlas-db demo`: a cluster of several regions on this machine, and a prompt to play with it.
 struct DemoCommand: AsyncParsableCommand {
@@ -128,7 +129,7 @@ struct DemoCommand: AsyncParsableCommand {
         try await stage.start()
         let isNew = try await DemoSample.load(stage.clients, topology)
         await stage.observer.refresh()
-        let time = Quantity.time(microseconds: Answer.microseconds(ContinuousClock.now - begin))
+        let time = Quantity.time(microseconds: (ContinuousClock.now - begin).microseconds)
         let sample = "\(DemoSample.keyCount) keys, such as \(DemoSample.key(DemoSample.kinds[0], 1))"
         try DemoOutput.write(
             "Ready after \(time), with \(isNew ? "sample data: \(sample)" : "the data that was there").\n"

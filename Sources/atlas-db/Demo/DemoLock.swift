@@ -1,3 +1,4 @@
+internal import AtlasServer
 internal import Foundation
 internal import Glibc
 
@@ -5,8 +6,8 @@ internal import Glibc
 struct DemoLock: Sendable {
     private static let name = "LOCK"
 
-    /// Kept open for as long as this process lives. The nodes do not inherit it.
-    private let descriptor: Int32
+    /// Kept for as long as this process lives. The nodes do not inherit it.
+    private let lock: FileLock
 
     /// - Returns: `nil` if another demo runs there.
     init?(_ directory: String) throws(SystemError) {
@@ -14,11 +15,13 @@ struct DemoLock: Sendable {
         // Whoever finds the file finds it locked: it gets its name afterwards.
         let isNew = access(path, F_OK) != 0
         let opened = isNew ? "\(path).\(getpid())" : path
-        descriptor = open(opened, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw SystemError(code: errno) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            close(descriptor)
-            return nil
+        do throws(FileLock.Failure) {
+            lock = try FileLock(opened, flags: O_RDWR | O_CREAT)
+        } catch {
+            switch error {
+            case .held: return nil
+            case .system(_, let code): throw SystemError(code: code)
+            }
         }
         if isNew, rename(opened, path) != 0 { throw SystemError(code: errno) }
     }
@@ -30,11 +33,9 @@ struct DemoLock: Sendable {
         let start = URL(fileURLWithPath: prefix).lastPathComponent
         for name in (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? [] where name.hasPrefix(start) {
             let directory = "\(parent)/\(name)"
-            let descriptor = open("\(directory)/\(Self.name)", O_RDWR | O_CLOEXEC)
-            // Nothing says that it is a demo's, or it is somebody else's.
-            guard descriptor >= 0 else { continue }
-            defer { close(descriptor) }
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { try? FileManager.default.removeItem(atPath: directory) }
+            // Where there is no such file, nothing says that the directory is a demo's; or it is another user's.
+            guard let lock = try? FileLock("\(directory)/\(Self.name)", flags: O_RDWR) else { continue }
+            withExtendedLifetime(lock) { try? FileManager.default.removeItem(atPath: directory) }
         }
     }
 }

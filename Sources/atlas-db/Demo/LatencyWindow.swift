@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// The operations of the last seconds.
 struct LatencyWindow: Sendable {
     /// How far it looks back.
@@ -25,7 +27,7 @@ struct LatencyWindow: Sendable {
     /// - Parameter latency: `nil`: the operation failed.
     mutating func add(_ latency: Duration?, at now: ContinuousClock.Instant) {
         if begin == nil { begin = now }
-        samples.append(Sample(end: now, microseconds: latency.map(Answer.microseconds)))
+        samples.append(Sample(end: now, microseconds: latency?.microseconds))
     }
 
     /// Forgets everything.

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import AtlasClient
+internal import enum AtlasTypes.Hex
 
 /// Whether keys and values are text or hexadecimal digits.
 struct EncodingOptions: ParsableArguments {
@@ -9,7 +10,7 @@ struct EncodingOptions: ParsableArguments {
     /// - Parameter what: for the message.
     func bytes(_ text: String, _ what: String) throws(CommandFailure) -> Bytes {
         guard hex else { return Bytes(RawText.bytes(text)) }
-        guard let bytes = BytesText.parseHex(text) else {
+        guard let bytes = Hex.bytes(text) else {
             throw .usage("\(what) is \"\(text)\", expected pairs of hexadecimal digits because of --hex")
         }
         return Bytes(bytes)

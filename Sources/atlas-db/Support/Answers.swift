@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import AtlasClient
+internal import enum AtlasTypes.Hex
 
 /// Answers of the database as text and as JSON.
 enum Answer {
@@ -58,8 +59,8 @@ enum Answer {
             ("slot", .integer(receipt.slot)),
             ("path", .string(receipt.path.rawValue)),
             ("quorum_regions", .array(receipt.quorumRegions.map { .integer(Int64($0)) })),
-            ("staleness_us", receipt.staleness.map { .integer(microseconds($0)) } ?? .null),
-            ("server_time_us", .integer(microseconds(receipt.serverTime))),
+            ("staleness_us", receipt.staleness.map { .integer($0.microseconds) } ?? .null),
+            ("server_time_us", .integer(receipt.serverTime.microseconds)),
         ])
     }
 
@@ -73,18 +74,12 @@ enum Answer {
             ("slot", "\(receipt.slot)"),
             ("path", receipt.path.rawValue),
             ("quorum", regions.isEmpty ? "-" : "regions \(regions)"),
-            ("staleness", receipt.staleness.map { Quantity.time(microseconds: microseconds($0)) } ?? "not known"),
-            ("server time", Quantity.time(microseconds: microseconds(receipt.serverTime))),
+            ("staleness", receipt.staleness.map { Quantity.time(microseconds: $0.microseconds) } ?? "not known"),
+            ("server time", Quantity.time(microseconds: receipt.serverTime.microseconds)),
         ]
     }
 
     static func fields(previous: Entry, _ encoding: EncodingOptions) -> (String, String) {
         ("previous", "\(encoding.cell(previous.value)) (version \(previous.version))")
-    }
-
-    static func microseconds(_ duration: Duration) -> UInt64 {
-        let (seconds, attoseconds) = duration.components
-        guard seconds < Int64.max / 1_000_000 else { return UInt64(Int64.max) }
-        return UInt64(max(0, seconds)) * 1_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000_000)
     }
 }

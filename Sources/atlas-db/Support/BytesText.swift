@@ -1,23 +1,7 @@
+internal import AtlasTypes
+
 /// Keys and values as people type and read them.
 enum BytesText {
-    /// Reads pairs of hexadecimal digits, of either case; nil if it is anything else.
-    static func parseHex(_ text: String) -> [UInt8]? {
-        let digits = Array(text.utf8)
-        guard digits.count.isMultiple(of: 2) else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(digits.count / 2)
-        for index in stride(from: 0, to: digits.count, by: 2) {
-            guard let high = digit(digits[index]), let low = digit(digits[index + 1]) else { return nil }
-            bytes.append(high << 4 | low)
-        }
-        return bytes
-    }
-
-    static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 0xF)]] }, as: UTF8.self)
-    }
-
     /// The bytes as text on one line, from which they can be told: what is no printable text is escaped (`\n`, `\x00`),
     /// and so is the backslash.
     static func escaped(_ bytes: [UInt8]) -> String {
@@ -52,7 +36,7 @@ enum BytesText {
                 shown.append(scalar)
                 continue
             }
-            shown += ("\\u" + hex([UInt8(scalar.value >> 8), UInt8(scalar.value & 0xFF)])).unicodeScalars
+            shown += ("\\u" + Hex.text([UInt8(scalar.value >> 8), UInt8(scalar.value & 0xFF)])).unicodeScalars
         }
         return String(shown)
     }
@@ -69,7 +53,7 @@ enum BytesText {
         case UInt8(ascii: "\n"): "\\n"
         case UInt8(ascii: "\r"): "\\r"
         case UInt8(ascii: "\t"): "\\t"
-        default: "\\x" + hex(CollectionOfOne(byte))
+        default: "\\x" + Hex.text(CollectionOfOne(byte))
         }
     }
 
@@ -87,15 +71,6 @@ enum BytesText {
         guard case .scalarValue(let scalar) = codec.decode(&iterator) else { return nil }
         return scalar
     }
-
-    private static func digit(_ character: UInt8) -> UInt8? {
-        switch character {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): character - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): character - UInt8(ascii: "A") + 10
-        default: nil
-        }
-    }
 }
 
 extension BytesText {
@@ -103,6 +78,6 @@ extension BytesText {
     /// with `_hex` behind it. So a program never has to guess.
     static func field(_ name: String, _ bytes: [UInt8], asHex: Bool) -> (String, JSON) {
         if !asHex, let text = String(validating: bytes, as: UTF8.self) { return (name, .string(text)) }
-        return (name + "_hex", .string(hex(bytes)))
+        return (name + "_hex", .string(Hex.text(bytes)))
     }
 }

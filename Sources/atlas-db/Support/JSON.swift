@@ -1,3 +1,5 @@
+internal import AtlasTypes
+
 /// A JSON value to be printed. Fields keep their order, so that output is stable and reads well.
 indirect enum JSON: Sendable {
     case null
@@ -39,12 +41,12 @@ extension JSON {
         case .bool(let value): text += value ? "true" : "false"
         case .integer(let value): text += "\(value)"
         case .number(let value): text += value.isFinite ? "\(value)" : "null"
-        case .string(let value): Self.write(value, to: &text)
+        case .string(let value): text += JSONText.string(value)
         case .array(let items):
             Self.write(items, "[", "]", to: &text, indent: indent) { $0.write(to: &$1, indent: $2) }
         case .object(let fields):
             Self.write(fields, "{", "}", to: &text, indent: indent) { field, text, indent in
-                Self.write(field.0, to: &text)
+                text += JSONText.string(field.0)
                 text += indent == nil ? ":" : ": "
                 field.1.write(to: &text, indent: indent)
             }
@@ -73,24 +75,5 @@ extension JSON {
     private static func newline(_ indent: Int?, to text: inout String) {
         guard let indent else { return }
         text += "\n" + String(repeating: " ", count: indent)
-    }
-
-    private static func write(_ string: String, to text: inout String) {
-        text += "\""
-        for scalar in string.unicodeScalars {
-            switch scalar {
-            case "\"": text += "\\\""
-            case "\\": text += "\\\\"
-            case "\n": text += "\\n"
-            case "\r": text += "\\r"
-            case "\t": text += "\\t"
-            // Control characters, also those that a terminal or some reader would act on.
-            case "\u{00}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
-                let digits = String(scalar.value, radix: 16)
-                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: text.unicodeScalars.append(scalar)
-            }
-        }
-        text += "\""
     }
 }

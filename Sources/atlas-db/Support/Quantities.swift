@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import AtlasServer
+internal import AtlasTypes
 
 /// A length of time on the command line: `500ms`, `10s`, `1h30m`.
 struct TimeLength: ExpressibleByArgument, Sendable {
@@ -16,8 +17,7 @@ struct TimeLength: ExpressibleByArgument, Sendable {
 
     /// In whole milliseconds, rounded up, so that something short does not become nothing.
     var milliseconds: UInt64 {
-        let (seconds, attoseconds) = duration.components
-        return UInt64(seconds) * 1_000 + UInt64((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+        duration.millisecondsUp
     }
 
     var defaultValueDescription: String {

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import AtlasTypes
 
 /// Text that keeps the bytes that it was made of, though they need not be UTF-8: arguments are bytes, and the parser of the
 /// command line wants text. What is no UTF-8 stands in the text as scalars that nothing else uses, one for each byte.
@@ -47,7 +48,7 @@ enum RawText {
         var shown = String.UnicodeScalarView()
         for scalar in text.unicodeScalars {
             if stray.contains(scalar.value) {
-                shown += ("\\x" + BytesText.hex(CollectionOfOne(UInt8(scalar.value - base)))).unicodeScalars
+                shown += ("\\x" + Hex.text(CollectionOfOne(UInt8(scalar.value - base)))).unicodeScalars
             } else {
                 shown.append(scalar)
             }

@@ -7,14 +7,15 @@ internal import AtlasTypes
 /// checks all of it again.
 enum StartChecks {
     static func run(_ node: NodeConfig) throws(CommandFailure) {
-        guard let lock = DirectoryLock(node.dataDirectory) else {
+        do {
+            _ = try DataDirectory.lockForReading(node.dataDirectory)
+        } catch {
             throw CommandFailure(
                 .unavailable,
                 code: "in_use",
                 "another node is running on \(node.dataDirectory); stop it, or choose another directory with --data-dir"
             )
         }
-        lock.release()
         let address = node.listenAddress
         switch bindCode(address) {
         case 0: break

@@ -1,22 +1,22 @@
 /// Writes JSON strings. Control characters, also those that only some readers take for the end of a line or for a
 /// command to a terminal, are escaped, so that a string stays on one line whatever is in it.
-enum JSONText {
+package enum JSONText {
     /// The text as a JSON string, with its quotes.
-    static func string(_ text: String) -> String {
+    package static func string(_ text: String) -> String {
         var bytes: [UInt8] = []
         append(text, to: &bytes)
         return String(decoding: bytes, as: UTF8.self)
     }
 
     /// Appends the text as a JSON string, with its quotes.
-    static func append(_ text: String, to bytes: inout [UInt8]) {
+    package static func append(_ text: String, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
         appendEscaped(text, quotes: true, to: &bytes)
         bytes.append(UInt8(ascii: "\""))
     }
 
     /// Appends the text with no quotes around it, and none escaped unless `quotes` asks for it.
-    static func appendEscaped(_ text: String, quotes: Bool, to bytes: inout [UInt8]) {
+    package static func appendEscaped(_ text: String, quotes: Bool, to bytes: inout [UInt8]) {
         if text.utf8.allSatisfy(isPlain) {
             bytes.append(contentsOf: text.utf8)
             return
@@ -40,10 +40,7 @@ enum JSONText {
     }
 
     private static func appendUnicode(_ value: UInt32, to bytes: inout [UInt8]) {
-        let digits = Array("0123456789abcdef".utf8)
         bytes += "\\u".utf8
-        for shift in stride(from: UInt32(12), through: 0, by: -4) {
-            bytes.append(digits[Int(value >> shift & 0xF)])
-        }
+        bytes += Hex.text(UInt16(value)).utf8
     }
 }
