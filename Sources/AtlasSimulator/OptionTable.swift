@@ -140,6 +140,7 @@ extension OptionField {
         .init("limit", "retainedEntriesMax", .int(\.limits.retainedEntriesMax)),
         .init("limit", "retainedBytesMax", .int(\.limits.retainedBytesMax)),
         .init("limit", "snapshotPartBytesMax", .int(\.limits.snapshotPartBytesMax)),
+        .init("limit", "snapshotsServedMax", .int(\.limits.snapshotsServedMax)),
         .init("limit", "forwardedRequestsMax", .int(\.limits.forwardedRequestsMax)),
         .init("limit", "heartbeatChangesMax", .int(\.limits.heartbeatChangesMax)),
     ]

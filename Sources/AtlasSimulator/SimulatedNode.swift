@@ -226,7 +226,7 @@ final class SimulatedNode {
     }
 
     /// The next part of a snapshot, from a state that stays frozen while it is fetched.
-    func part(for request: SnapshotRequest, bytesMax: Int) -> SnapshotPart? {
+    func part(for request: SnapshotRequest, bytesMax: Int, keep: Bool) -> SnapshotPart? {
         let held = frozen.first { $0.fetch == request.fetch }
         let snapshot = held?.snapshot ?? store.snapshot()
         let subject = request.subject(
@@ -235,12 +235,11 @@ final class SimulatedNode {
             replica: core?.replica(request.tablet)
         )
         guard let (body, state) = subject else { return nil }
-        // What has nothing of the tablet is not kept: it may have come by the time that somebody asks again.
-        if held == nil {
-            frozen.append((request.fetch, snapshot))
-            if frozen.count > 4 { frozen.removeFirst() }
-        }
         let (rows, isLast) = snapshot.rows(in: body.config.range, after: request.after, bytesMax: bytesMax)
+        frozen.removeAll { $0.fetch == request.fetch }
+        if keep, !isLast { frozen.append((request.fetch, snapshot)) }
+        // What the core has given up.
+        if frozen.count > 2 * Limits().snapshotsServedMax { frozen.removeFirst() }
         return SnapshotPart(
             fetch: request.fetch,
             after: request.after,

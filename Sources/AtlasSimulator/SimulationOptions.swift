@@ -192,6 +192,8 @@ extension SimulationOptions {
         limits.slotsAheadMax = random.pick([4, 64, 4_096])
         limits.retainedEntriesMax = random.pick([4, 20, 200, 16_384])
         limits.snapshotPartBytesMax = random.pick([100, 1_000, 256 << 10])
+        // The same.
+        if limits.retainedEntriesMax == 20 { limits.snapshotsServedMax = 4 }
         limits.heartbeatChangesMax = random.pick([1, 1_024])
         // Where no write is answered before most regions hold it, one whose log is gone must get there in a minute, and
         // not ask for one row of the state after the other (seed 7007609).

@@ -387,8 +387,8 @@ package final class World {
             schedule(.wake(node: number, life: node.life), at: due)
         case .truncateLog(let tablet, let epoch, let slot):
             node.disk.truncate(TabletKey(tablet: tablet, epoch: epoch), through: slot)
-        case .readSnapshot(let request, let receiver, let bytesMax):
-            let part = node.part(for: request, bytesMax: bytesMax)
+        case .readSnapshot(let request, let receiver, let bytesMax, let keep):
+            let part = node.part(for: request, bytesMax: bytesMax, keep: keep)
             followUps.append((number, .snapshotRead(request, for: receiver, part)))
         case .stageSnapshot(let part):
             let tablet = part.config.config.tablet

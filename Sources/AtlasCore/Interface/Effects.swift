@@ -37,9 +37,9 @@ package enum Effect: Sendable {
     case truncateLog(TabletID, epoch: UInt64, through: Slot)
     /// Give `Event.wake` at this monotonic time (nanoseconds) or soon after; an earlier request stands.
     case wake(at: UInt64)
-    /// Read the next part of a frozen state, and give `Event.snapshotRead` with it. The state stays frozen for the fetch
-    /// until its last part, or until nobody has asked for a while.
-    indirect case readSnapshot(SnapshotRequest, for: NodeID, bytesMax: Int)
+    /// Read the next part of a frozen state, and give `Event.snapshotRead` with it.
+    /// - `keep`: the state stays frozen for the fetch until its last part, or until nothing has been asked for in a while.
+    indirect case readSnapshot(SnapshotRequest, for: NodeID, bytesMax: Int, keep: Bool)
     /// Keep the part beside the store; the first part of a fetch (`after == nil`) begins anew.
     indirect case stageSnapshot(SnapshotPart)
     /// Put what was staged in the place of all that the store holds of the range, durably and at once, with config and

@@ -30,6 +30,8 @@ package struct Limits: Hashable, Sendable {
     package var retainedBytesMax = 64 << 20
     /// Bytes of the rows in one part of a snapshot, unless a single row is larger.
     package var snapshotPartBytesMax = 256 << 10
+    /// Snapshots of more than one part that this node serves at a time. The receivers of others ask again.
+    package var snapshotsServedMax = 16
     /// Requests under way that this node passed on to others; more are refused.
     package var forwardedRequestsMax = 65_536
     /// Changes to the list of idle tablets that one heartbeat carries.

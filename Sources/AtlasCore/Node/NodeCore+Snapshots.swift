@@ -16,6 +16,26 @@ package struct SnapshotFetch: Sendable {
     var isInstalling = false
 }
 
+/// A snapshot of several parts on its way from this node.
+struct ServedSnapshot: Sendable {
+    let receiver: NodeID
+    let key: TabletKey
+    let fetch: UInt64
+    /// When its receiver asked last; monotonic nanoseconds.
+    var askedAt: UInt64
+    /// Behind which key the part begins that was asked for last.
+    var asked: Key?
+    /// The same of the last part of all, once it has been sent: perhaps before it was asked for.
+    var end: Key??
+
+    /// Whether the receiver has asked for all parts, and they have been sent.
+    var isOver: Bool { end == .some(asked) }
+
+    func isOf(_ request: SnapshotRequest, to receiver: NodeID) -> Bool {
+        self.receiver == receiver && key == request.tablet && fetch == request.fetch
+    }
+}
+
 extension SnapshotRequest {
     /// What a part of the snapshot is of, or `nil` if this node has nothing of it.
     /// - Parameters:
@@ -83,10 +103,47 @@ extension NodeCore {
     }
 
     mutating func receive(_ request: SnapshotRequest, from sender: NodeID) {
-        context.effects.append(.readSnapshot(request, for: sender, bytesMax: limits.snapshotPartBytesMax))
+        let isServed = serve(request, to: sender)
+        // The first part may be all.
+        guard isServed || request.after == nil else { return }
+        context.effects.append(
+            .readSnapshot(request, for: sender, bytesMax: limits.snapshotPartBytesMax, keep: isServed)
+        )
     }
 
+    /// Whether the state stays frozen for a receiver until it has all parts of it. No such snapshot is given up for another: none of
+    /// many receivers might ever get all parts of one state.
+    private mutating func serve(_ request: SnapshotRequest, to receiver: NodeID) -> Bool {
+        let now = context.now.monotonic
+        served.removeAll { $0.askedAt + Self.servedPauses * context.settings.retransmitMin <= now }
+        if let index = served.firstIndex(where: { $0.isOf(request, to: receiver) }) {
+            served[index].askedAt = now
+            served[index].asked = request.after
+            if served[index].isOver { served.remove(at: index) }
+            return true
+        }
+        guard served.count < limits.snapshotsServedMax else { return false }
+        served.append(
+            ServedSnapshot(
+                receiver: receiver,
+                key: request.tablet,
+                fetch: request.fetch,
+                askedAt: now,
+                asked: request.after
+            )
+        )
+        return true
+    }
+
+    /// After what time a receiver that asks no more is given up, in times of `retransmitMin`: twice the longest that it waits before
+    /// it asks again.
+    private static var servedPauses: UInt64 { 40 }
+
     mutating func sendPart(_ part: SnapshotPart?, for request: SnapshotRequest, to receiver: NodeID) {
+        if part?.isLast ?? true, let index = served.firstIndex(where: { $0.isOf(request, to: receiver) }) {
+            served[index].end = .some(part?.after)
+            if part == nil || served[index].isOver { served.remove(at: index) }
+        }
         guard let part else {
             // Not here, or not any more: the receiver finds another holder.
             let refused = Refused(tablet: request.tablet, reason: .unknownTablet)

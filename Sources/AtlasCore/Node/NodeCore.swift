@@ -15,6 +15,7 @@ package struct NodeCore: Sendable {
     /// Tablets of other nodes, as far as this one has heard of them.
     package internal(set) var directory = TabletDirectory()
     package internal(set) var fetches: [SnapshotFetch] = []
+    var served: [ServedSnapshot] = []
     var context: StepContext
     /// Tablets with writes that wait for the end of the turn.
     private var dirty: [TabletID] = []

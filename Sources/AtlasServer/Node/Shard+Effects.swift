@@ -33,8 +33,8 @@ extension Shard {
             wake.arm(at: time, now: now, on: loop) { [weak self] in self?.submit(.wake) }
         case .report(let text):
             logger.warning("\(text)")
-        case .readSnapshot(let request, let receiver, let bytesMax):
-            readSnapshot(request, for: receiver, bytesMax: bytesMax)
+        case .readSnapshot(let request, let receiver, let bytesMax, let keep):
+            readSnapshot(request, for: receiver, bytesMax: bytesMax, keep: keep)
         case .stageSnapshot(let part):
             stage(part)
         case .installSnapshot(let tablet, let fetch):
@@ -107,9 +107,10 @@ extension Shard {
 
     // MARK: - Snapshots
 
-    private func readSnapshot(_ request: SnapshotRequest, for receiver: NodeID, bytesMax: Int) {
+    private func readSnapshot(_ request: SnapshotRequest, for receiver: NodeID, bytesMax: Int, keep: Bool) {
         // The sender keeps this for as long as somebody fetches.
-        transfers.sender.read(request, known: core.replica(request.tablet), bytesMax: bytesMax) { [weak self] part in
+        transfers.sender.read(request, known: core.replica(request.tablet), bytesMax: bytesMax, keep: keep) {
+            [weak self] part in
             self?.submit(.event(.snapshotRead(request, for: receiver, part)))
         }
     }

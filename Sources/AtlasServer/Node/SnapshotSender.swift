@@ -1,7 +1,7 @@
 internal import AtlasCore
 internal import AtlasRocksDB
-internal import AtlasTypes
 internal import NIOCore
+internal import AtlasTypes
 
 /// Reads snapshots of tablets for the nodes that fetch them, as fast as those take them and `transport.snapshot_rate` allows.
 ///
@@ -32,8 +32,8 @@ final class SnapshotSender: @unchecked Sendable {
 
     /// Nanoseconds: so much of what was not sent is made up for, so that a timer that is late costs nothing.
     private static let savedMax: UInt64 = 100_000_000
-    /// So many snapshots are served at a time; whoever has not asked for longest has to begin anew.
-    private static let streamsMax = 16
+    /// As many as the core lets be served at a time. A stream beyond that is one that the core has given up.
+    private static let streamsMax = Limits().snapshotsServedMax
     /// A snapshot that nobody has asked for so long, in nanoseconds, is given up: it keeps garbage from being collected.
     private static let idleMax: UInt64 = 30_000_000_000
 
@@ -48,11 +48,13 @@ final class SnapshotSender: @unchecked Sendable {
     /// Reads the part that somebody asks for, and those that it is going to ask for next.
     /// - Parameters:
     ///   - known: the replica here, if there is one.
+    ///   - keep: whether the state stays for the parts that follow.
     ///   - send: gets each part when it may leave, in order; `nil` if the store has nothing of the tablet in this epoch.
     func read(
         _ request: SnapshotRequest,
         known: TabletReplica?,
         bytesMax: Int,
+        keep: Bool,
         send: @escaping @Sendable (SnapshotPart?) -> Void
     ) {
         lane.submit { [self] in
@@ -61,7 +63,8 @@ final class SnapshotSender: @unchecked Sendable {
             else { return send(nil) }
             stream.askedAt = SystemClock.monotonic()
             stream.window.ask(after: request.after)
-            keep(stream)
+            guard keep else { return sendOne(of: stream) }
+            self.keep(stream)
             sendParts()
             guard let waiting = streams.first(where: { $0.isOf(request) }), waiting.window.isAwaited else { return }
             // It gives up where it hears nothing, and the rate may be lower than its patience.
@@ -114,6 +117,14 @@ extension SnapshotSender {
             bytesMax: bytesMax,
             send: send
         )
+    }
+
+    /// Sends a part of a state that is not kept, whatever the rate is.
+    private func sendOne(of stream: Stream) {
+        var stream = stream
+        let part = try? stream.nextPart()
+        if let part { rate?.take(part.bytesEstimate, now: stream.askedAt) }
+        stream.send(part)
     }
 
     /// Sends what windows and the rate have room for, of all snapshots in turn.

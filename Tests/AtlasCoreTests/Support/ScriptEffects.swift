@@ -28,9 +28,9 @@ extension Notation {
             "truncate log" + of(TabletKey(tablet: tablet, epoch: epoch)) + " through \(through.rawValue)"
         case .wake(let time):
             "wake at \(text(nanoseconds: time))"
-        case .readSnapshot(let request, let receiver, _):
+        case .readSnapshot(let request, let receiver, _, let keep):
             "read snapshot" + of(request.tablet) + " \(request.fetch) for \(receiver.rawValue)"
-                + option("after", request.after.map { "\($0)" })
+                + option("after", request.after.map { "\($0)" }) + (keep ? "" : " once")
         case .stageSnapshot(let part):
             "stage snapshot" + of(part.config.config.key) + " \(part.fetch): \(part.rows.count) rows"
         case .installSnapshot(let key, let fetch):

@@ -10,7 +10,8 @@ extension Limits {
             "waitingReadsMax": \.waitingReadsMax, "runBytesMax": \.runBytesMax,
             "followerInFlightMax": \.followerInFlightMax, "slotsAheadMax": \.slotsAheadMax,
             "retainedEntriesMax": \.retainedEntriesMax, "retainedBytesMax": \.retainedBytesMax,
-            "snapshotPartBytesMax": \.snapshotPartBytesMax, "forwardedRequestsMax": \.forwardedRequestsMax,
+            "snapshotPartBytesMax": \.snapshotPartBytesMax, "snapshotsServedMax": \.snapshotsServedMax,
+            "forwardedRequestsMax": \.forwardedRequestsMax,
             "heartbeatChangesMax": \.heartbeatChangesMax, "promiseGapMax": \.promiseGapMax,
         ]
         guard let field = fields[name] else { throw ScriptError("no such limit: \(name)") }

@@ -240,7 +240,7 @@ struct ScriptedNode {
         case .append(let record, let token, _): log.append((record, token))
         case .apply(let tablet, let entries): pendingApply.append((tablet, entries))
         case .read(let handle, let point) where point.query != nil: pendingReads.append((handle, point))
-        case .readSnapshot(let request, let receiver, _): pendingParts.append((request, receiver))
+        case .readSnapshot(let request, let receiver, _, _): pendingParts.append((request, receiver))
         case .stageSnapshot(let part):
             let key = part.config.config.key
             staged[key] = (part.after == nil ? [] : staged[key, default: []]) + [part]
