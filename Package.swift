@@ -93,10 +93,24 @@ let package = Package(
         module("AtlasRelay", ["AtlasTypes"], [.nio, .posix]),
         module("AtlasWire", ["AtlasTypes"], [.nio, .protobuf]),
         module("AtlasRPC", [], [.nio, .posix, .http2, .hpack]),
+        module("AtlasConfiguration", ["AtlasCore", "AtlasTypes"], [.configuration, .logging, .yams]),
+        module(
+            "AtlasNode",
+            ["AtlasConfiguration", "AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasTypes"],
+            [.locks, .logging, .nio, .posix]
+        ),
+        module(
+            "AtlasServices",
+            [
+                "AtlasConfiguration", "AtlasCore", "AtlasLog", "AtlasNode", "AtlasRPC", "AtlasRocksDB", "AtlasTypes",
+                "AtlasWire",
+            ],
+            [.histogram, .locks, .nio, .posix, .protobuf]
+        ),
         module(
             "AtlasServer",
-            ["AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasTypes", "AtlasWire"],
-            [.configuration, .histogram, .lifecycle, .locks, .logging, .nio, .posix, .protobuf, .yams]
+            ["AtlasConfiguration", "AtlasNode", "AtlasRPC", "AtlasRocksDB", "AtlasServices", "AtlasTypes"],
+            [.lifecycle, .locks, .logging, .nio, .posix]
         ),
         module(
             "AtlasClient",
@@ -106,37 +120,83 @@ let package = Package(
         ),
         module(
             "AtlasDB",
-            ["AtlasClient", "AtlasCore", "AtlasRocksDB", "AtlasServer", "AtlasTypes", "AtlasWire"],
-            [.locks, .logging, .nio, .posix],
+            ["AtlasClient", "AtlasConfiguration", "AtlasNode", "AtlasServices", "AtlasTypes", "AtlasWire"],
+            [.locks, .logging, .posix],
             settings: forUsers
         ),
-        program("atlas-sim", ["AtlasCore", "AtlasSimulator", "AtlasTypes"], [.argumentParser]),
+        program("atlas-sim", ["AtlasCore", "AtlasSimulator"], [.argumentParser]),
         program(
             "atlas-db",
             [
-                "AtlasClient", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasRPC", "AtlasRelay", "AtlasServer",
-                "AtlasTypes",
-                "AtlasWire", "CLinux",
+                "AtlasClient", "AtlasConfiguration", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasNode", "AtlasRelay",
+                "AtlasServer", "AtlasTypes", "AtlasWire", "CLinux",
             ],
             [.argumentParser, .histogram, .lifecycle, .locks, .logging, .nio, .posix, .protobuf, .signals]
+        ),
+        // Of the tests.
+        .target(
+            name: "AtlasTestSupport",
+            dependencies: [
+                "AtlasConfiguration", "AtlasCore", "AtlasNode", "AtlasRocksDB", "AtlasTypes", .locks, .logging, .posix,
+            ],
+            path: "Tests/AtlasTestSupport",
+            swiftSettings: strict
         ),
         tests("AtlasTypesTests", ["AtlasTypes"]),
         tests("AtlasCoreTests", ["AtlasCore", "AtlasSimulator", "AtlasTypes"], exclude: ["Scripts"]),
         tests("AtlasCheckerTests", ["AtlasChecker"]),
         tests("AtlasSimulatorTests", ["AtlasChecker", "AtlasCore", "AtlasSimulator", "AtlasTypes"]),
-        tests("AtlasLogTests", ["AtlasCore", "AtlasLog", "AtlasTypes"]),
-        tests("AtlasRocksDBTests", ["AtlasCore", "AtlasRocksDB", "AtlasSimulator", "AtlasTypes", "CRocksDB"]),
+        tests("AtlasLogTests", ["AtlasCore", "AtlasLog", "AtlasTestSupport", "AtlasTypes"]),
+        tests(
+            "AtlasRocksDBTests",
+            ["AtlasCore", "AtlasRocksDB", "AtlasSimulator", "AtlasTestSupport", "AtlasTypes", "CRocksDB"]
+        ),
         tests("AtlasWireTests", ["AtlasTypes", "AtlasWire"], [.nio, .protobuf]),
         tests("AtlasRPCTests", ["AtlasRPC"], [.locks, .nio, .posix, .http2, .hpack]),
         tests("AtlasRelayTests", ["AtlasRelay", "AtlasTypes"], [.locks, .nio, .posix]),
         tests(
+            "AtlasConfigurationTests",
+            ["AtlasConfiguration", "AtlasCore", "AtlasNode", "AtlasTestSupport", "AtlasTypes"],
+            [.logging]
+        ),
+        tests(
+            "AtlasNodeTests",
+            [
+                "AtlasConfiguration", "AtlasCore", "AtlasNode", "AtlasRPC", "AtlasRocksDB", "AtlasTestSupport",
+                "AtlasTypes",
+            ],
+            [.locks, .logging, .nio, .posix]
+        ),
+        tests(
+            "AtlasServicesTests",
+            [
+                "AtlasConfiguration", "AtlasCore", "AtlasLog", "AtlasNode", "AtlasRocksDB", "AtlasServices",
+                "AtlasTestSupport", "AtlasTypes", "AtlasWire",
+            ],
+            [.logging, .nio, .posix]
+        ),
+        tests(
             "AtlasServerTests",
-            ["AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasServer", "AtlasTypes", "AtlasWire"],
+            [
+                "AtlasConfiguration", "AtlasCore", "AtlasNode", "AtlasRPC", "AtlasServer", "AtlasServices",
+                "AtlasTestSupport", "AtlasTypes", "AtlasWire",
+            ],
             [.locks, .logging, .nio, .posix]
         ),
         tests("AtlasClientTests", ["AtlasClient", "AtlasRPC", "AtlasTypes", "AtlasWire"], [.nio, .posix]),
-        tests("AtlasDBTests", ["AtlasCore", "AtlasDB", "AtlasServer", "AtlasTypes", "AtlasWire"], [.logging, .nio]),
-        tests("CommandLineTests", ["AtlasClient", "AtlasCore", "AtlasTypes", "AtlasWire", "atlas-db"], [.protobuf]),
+        tests(
+            "AtlasDBTests",
+            [
+                "AtlasClient", "AtlasConfiguration", "AtlasDB", "AtlasServer", "AtlasTestSupport", "AtlasTypes",
+                "AtlasWire",
+            ],
+            [.logging, .nio]
+        ),
+        tests(
+            "CommandLineTests",
+            ["AtlasClient", "AtlasRPC", "AtlasTestSupport", "AtlasTypes", "AtlasWire", "atlas-db"],
+            [.protobuf]
+        ),
         tests("HouseTests"),
     ]
 )

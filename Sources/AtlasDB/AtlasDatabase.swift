@@ -1,10 +1,11 @@
 internal import AtlasWire
-internal import AtlasServer
 internal import Glibc
 internal import Logging
 internal import NIOConcurrencyHelpers
 internal import NIOPosix
 internal import AtlasTypes
+internal import AtlasNode
+internal import AtlasServices
 
 /// A database in this process: a node of Atlas DB without a network.
 ///

@@ -1,4 +1,4 @@
-internal import AtlasServer
+internal import AtlasConfiguration
 
 extension AtlasDatabase {
     /// How an embedded database behaves. Sizes are in bytes. The settings have the meaning of those of a node, which

@@ -5,6 +5,9 @@ package import NIOCore
 internal import NIOPosix
 internal import ServiceLifecycle
 internal import AtlasTypes
+internal import AtlasNode
+internal import AtlasServices
+package import AtlasConfiguration
 
 /// A node that serves gRPC: what `atlas-db start` runs.
 ///

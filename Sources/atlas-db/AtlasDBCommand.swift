@@ -1,6 +1,6 @@
 internal import ArgumentParser
-internal import AtlasServer
 internal import Glibc
+internal import AtlasTypes
 
 /// `atlas-db`: the server and everything that people do with it from a shell.
 @main

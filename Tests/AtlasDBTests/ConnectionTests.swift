@@ -1,9 +1,10 @@
 import AtlasDB
 import AtlasWire
-import AtlasServer
 import Testing
 
 @testable import AtlasClient
+import AtlasTestSupport
+@testable import AtlasConfiguration
 
 /// A client and the life of its nodes.
 @Suite struct ConnectionTests {

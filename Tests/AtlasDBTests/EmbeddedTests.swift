@@ -1,7 +1,7 @@
 import AtlasDB
-import AtlasServer
 import Foundation
 import Testing
+import AtlasTestSupport
 
 @Suite struct EmbeddedTests {
     @Test func reopening() async throws {

@@ -3,6 +3,7 @@ import AtlasCore
 import Glibc
 import Testing
 import AtlasTypes
+import AtlasTestSupport
 
 /// Every cut and every flipped bit gives the records before it, or a refusal; never anything else.
 @Suite struct DamageTests {

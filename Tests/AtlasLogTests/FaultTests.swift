@@ -4,6 +4,7 @@ import Glibc
 import Synchronization
 import Testing
 import AtlasTypes
+import AtlasTestSupport
 
 /// A failed write or sync ends the log; a full disk does not.
 @Suite struct FaultTests {

@@ -4,22 +4,9 @@ import Glibc
 import Synchronization
 import Testing
 import AtlasTypes
+import AtlasTestSupport
 
-/// A directory that goes away with its owner.
-final class TemporaryDirectory: Sendable {
-    let path: String
-
-    init() {
-        var template = Array("/tmp/atlas-log-XXXXXX\0".utf8CString)
-        precondition(mkdtemp(&template) != nil, "cannot make a temporary directory")
-        path = String(decoding: template.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-
-    deinit {
-        for name in (try? PosixLogFileSystem().names(in: path)) ?? [] { unlink(path + "/" + name) }
-        rmdir(path)
-    }
-
+extension TemporaryDirectory {
     /// The names of the log's segments, in order.
     var segments: [String] {
         ((try? PosixLogFileSystem().names(in: path)) ?? []).filter { $0.hasSuffix(".log") }.sorted()

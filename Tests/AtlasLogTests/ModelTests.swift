@@ -3,6 +3,7 @@ import AtlasCore
 import Glibc
 import Testing
 import AtlasTypes
+import AtlasTestSupport
 
 /// Random work with restarts and crashes against a plain dictionary, from a seed.
 @Suite struct ModelTests {

@@ -4,6 +4,7 @@ import Glibc
 import Synchronization
 import Testing
 import AtlasTypes
+import AtlasTestSupport
 
 /// Truncation, recycling, moving live records, and reading entries back.
 @Suite struct RetentionTests {

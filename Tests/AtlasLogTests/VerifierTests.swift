@@ -2,6 +2,7 @@ import AtlasCore
 @testable import AtlasLog
 import Testing
 import AtlasTypes
+import AtlasTestSupport
 
 @Suite struct VerifierTests {
     private let directory = TemporaryDirectory()

@@ -4,6 +4,7 @@ import Glibc
 import Synchronization
 import Testing
 import AtlasTypes
+import AtlasTestSupport
 
 @Suite struct WriterTests {
     private let directory = TemporaryDirectory()

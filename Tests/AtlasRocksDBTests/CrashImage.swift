@@ -2,6 +2,7 @@ import CRocksDB
 import Foundation
 
 @testable import AtlasRocksDB
+import AtlasTestSupport
 
 extension TemporaryDirectory {
     /// What a crash would leave: the files as they are at this moment, opened under another name. The manifest is

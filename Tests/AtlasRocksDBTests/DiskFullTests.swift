@@ -3,6 +3,7 @@ import AtlasRocksDB
 import Foundation
 import Testing
 import AtlasTypes
+import AtlasTestSupport
 
 /// A full disk, for real: a small file system in memory, which takes the right to mount.
 @Suite struct DiskFullTests {

@@ -4,6 +4,7 @@ import Testing
 
 @testable import AtlasRocksDB
 import AtlasTypes
+import AtlasTestSupport
 
 @Suite struct GarbageTests {
     private let directory = TemporaryDirectory()

@@ -6,6 +6,7 @@ import Testing
 
 @testable import AtlasRocksDB
 import AtlasTypes
+import AtlasTestSupport
 
 /// What installing and discarding on disk promise beyond the contract.
 @Suite struct InstallTests {

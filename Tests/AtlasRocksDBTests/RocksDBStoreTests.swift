@@ -4,6 +4,7 @@ import Testing
 
 @testable import AtlasRocksDB
 import AtlasTypes
+import AtlasTestSupport
 
 /// What the store on disk promises beyond the contract.
 @Suite struct RocksDBStoreTests {

@@ -5,6 +5,7 @@ import Testing
 
 @testable import AtlasRocksDB
 import AtlasTypes
+import AtlasTestSupport
 
 /// Parts of a snapshot on their way to being installed: what is refused, and what is left of them.
 @Suite struct StagingTests {

@@ -3,6 +3,7 @@ import AtlasRocksDB
 import AtlasSimulator
 import Foundation
 import AtlasTypes
+import AtlasTestSupport
 
 /// What the contract's tests need beyond the contract.
 protocol TestedStore: KeyValueStore {
@@ -67,24 +68,6 @@ extension RocksDBOptions {
         options.blockCacheBytes = 8 << 20
         options.writeBufferBytes = 1 << 20
         return options
-    }
-}
-
-/// A directory that goes away with the last reference to it.
-final class TemporaryDirectory {
-    private let root: String
-
-    init() {
-        var template = Array("\(NSTemporaryDirectory())/atlas-store-XXXXXX".utf8CString)
-        root = String(cString: mkdtemp(&template))
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: root)
-    }
-
-    func path(_ name: String) -> String {
-        "\(root)/\(name)"
     }
 }
 

@@ -3,6 +3,7 @@ import Logging
 import Testing
 
 @testable import AtlasServer
+import AtlasConfiguration
 
 /// How connections, the store and the log share the files that a process may open.
 @Suite struct DescriptorBudgetTests {

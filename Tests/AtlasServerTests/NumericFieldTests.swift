@@ -9,6 +9,9 @@ import Testing
 
 @testable import AtlasServer
 import AtlasTypes
+import AtlasTestSupport
+import AtlasServices
+import AtlasConfiguration
 
 /// No number in a request ends the process: each numeric field of each request of each service, found in the proto
 /// sources, takes the values around which a width or a unit overflows.
@@ -33,7 +36,7 @@ struct NumericFieldTests {
 
     @Test func everyNumberOfEveryRequestIsAnswered() async throws {
         let source = try ProtoSource(["atlas/atlas.proto", "atlas/admin.proto", "grpc/health/v1/health.proto"])
-        let directory = try TemporaryDirectory()
+        let directory = TemporaryDirectory()
         let server = try await start(directory)
         let run = Task { try await server.run() }
         let channel = RPCChannel(

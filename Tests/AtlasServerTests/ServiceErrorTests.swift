@@ -3,8 +3,11 @@ import AtlasWire
 import AtlasRPC
 import Testing
 
+@testable import AtlasServices
 @testable import AtlasServer
 import AtlasTypes
+import AtlasConfiguration
+import AtlasNode
 
 @Suite struct ServiceErrorTests {
     static let faults: [(RPCFault, Atlas_ErrorCode)] = [

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import AtlasTestSupport
 
 extension Commands {
     @Suite("batch")
@@ -62,7 +63,7 @@ extension Commands {
             #expect(results[1]["key_hex"] as? String == "00ff")
             #expect(try await server.succeed("get", "--hex", "00ff").output == "cafe\n")
 
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let file = directory.path + "/operations"
             try "delete a if-value 1\nput z 26\n".write(toFile: file, atomically: true, encoding: .utf8)
             try await server.succeed("batch", "--file", file)

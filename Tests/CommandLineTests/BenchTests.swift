@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import AtlasTestSupport
 
 extension Commands {
     @Suite("bench")
@@ -127,7 +128,7 @@ extension Commands {
 
         @Test("A database in this process needs no server", arguments: [[], ["--no-sync"]])
         func embedded(_ more: [String]) async throws {
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let bench = try await run(
                 ["bench", "--mode", "embedded", "--data-dir", directory.path + "/data", "--requests", "100"]
                     + ["--in-flight", "4", "--keys", "50", "--load", "-o", "json"] + more

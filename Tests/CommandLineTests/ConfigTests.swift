@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import AtlasTestSupport
 
 extension Commands {
     @Suite("atlas-db config")
@@ -10,7 +11,7 @@ extension Commands {
 
         @Test("The value in force and its origin: flag before environment before file")
         func origins() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let file = directory.path + "/atlas.yaml"
             try "node:\n  id: from-file\n  region_id: 5\ntransport:\n  port: 9001\n"
                 .write(toFile: file, atomically: true, encoding: .utf8)
@@ -36,7 +37,7 @@ extension Commands {
 
         @Test("Paths that are not UTF-8 are refused, wherever they come from, and no other path is taken for them")
         func strayPaths() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let path = Array((directory.path + "/caf").utf8) + [0xE9]
             let flag = try CommandProcess(["start"], rawArguments: [Array("--data-dir".utf8), path])
             let variable = try CommandProcess(["start"], rawVariables: [Array("ATLAS_NODE_DATA_DIR=".utf8) + path])

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Testing
+import AtlasTestSupport
 
 extension Commands {
     @Suite("get, put, delete")
@@ -44,7 +45,7 @@ extension Commands {
             #expect(try await run(["get", "--hex", "63e9"], []).output == "ff31\n")
             #expect(try await server.run("get", "--hex", "63e0").status == 1)
             // The path of a file too.
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let path = Array(directory.path.utf8) + [0x2F] + acute
             _ = try await run(["get", "--hex", "63e9"], [Array("--file".utf8), path])
             let written = open(path.map { CChar(bitPattern: $0) } + [0], O_RDONLY)
@@ -124,7 +125,7 @@ extension Commands {
         @Test("Values come from files and go to files as they are")
         func files() async throws {
             let server = try await TestServer()
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let bytes = (0..<70_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
             let source = directory.path + "/source"
             try Data(bytes).write(to: URL(fileURLWithPath: source))

@@ -1,13 +1,14 @@
 import Foundation
 import Glibc
 import Testing
+import AtlasTestSupport
 
 extension Commands {
     @Suite("atlas-db start")
     struct StartTests {
         @Test("SIGTERM and SIGINT end a node cleanly, and its data is there afterwards", arguments: [SIGTERM, SIGINT])
         func stops(_ signal: Int32) async throws {
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let first = try await TestServer(dataDirectory: directory.path)
             let version = try await first.succeed("put", "kept", "value", "-o", "json").json()["version"] as? String
             first.process.send(signal)
@@ -38,7 +39,7 @@ extension Commands {
 
         @Test("SIGHUP opens the log file again")
         func hangup() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let log = directory.path + "/atlas.log"
             let server = try await TestServer(["--set", "logging.level=info"])
             try await server.stop()
@@ -62,7 +63,7 @@ extension Commands {
 
         @Test("A log that cannot be written ends the node: exit code 4, and why")
         func logFails() async throws {
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let address = "127.0.0.1:\(try freePort())"
             // Its standard error is no file, because files are what it will not be able to write.
             let pipe = try OutputPipe()
@@ -98,7 +99,7 @@ extension Commands {
         @Test("A port that is in use is named, with what to do")
         func portInUse() async throws {
             let listener = try Listener()
-            let directory = try TemporaryDirectory()
+            let directory = TemporaryDirectory()
             let result = try await run(
                 TestServer.arguments(address: "127.0.0.1:\(listener.port)", dataDirectory: directory.path + "/data")
             )

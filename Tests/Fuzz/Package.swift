@@ -25,9 +25,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
-        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "CRocksDB"),
@@ -61,25 +59,32 @@ let package = Package(
             swiftSettings: fuzzed
         ),
         .target(
-            name: "AtlasServer",
+            name: "AtlasConfiguration",
             dependencies: [
-                "AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasTypes", "AtlasWire",
+                "AtlasCore", "AtlasTypes",
                 .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: fuzzed
+        ),
+        .target(
+            name: "AtlasNode",
+            dependencies: [
+                "AtlasConfiguration", "AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasTypes",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: fuzzed
         ),
         .executableTarget(
             name: "Fuzz",
             dependencies: [
-                "AtlasCore", "AtlasLog", "AtlasRPC", "AtlasRocksDB", "AtlasServer", "AtlasTypes", "AtlasWire", "CFuzzer",
+                "AtlasConfiguration", "AtlasCore", "AtlasLog", "AtlasNode", "AtlasRPC", "AtlasRocksDB", "AtlasTypes",
+                "AtlasWire", "CFuzzer",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHPACK", package: "swift-nio-http2"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),

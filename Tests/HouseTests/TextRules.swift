@@ -72,24 +72,25 @@ extension Rule {
     }
 
     static let oneWriter = Rule(
-        name: "in the server only the store's writer changes it",
+        name: "of the shell only the store's writer changes it",
         violations: { file in
-            guard file.path.hasPrefix("Sources/AtlasServer/"), !file.path.hasSuffix("/StoreWriter.swift") else {
+            guard shell.contains(where: file.path.hasPrefix), !file.path.hasSuffix("/StoreWriter.swift") else {
                 return []
             }
             return lines(of: file) { line in
                 changes.first(where: line.contains).map { "a change of the store without its writer: \($0)" }
             }
         },
-        badSamples: changes.map { Sample("Sources/AtlasServer/Node/A.swift", "try \($0)x)") },
+        badSamples: changes.map { Sample("Sources/AtlasNode/A.swift", "try \($0)x)") },
         goodSamples: changes.flatMap {
             [
-                Sample("Sources/AtlasServer/Node/StoreWriter.swift", "try \($0)x)"),
+                Sample("Sources/AtlasNode/Storage/StoreWriter.swift", "try \($0)x)"),
                 Sample("Tests/AtlasServerTests/A.swift", "try \($0)x)"),
             ]
-        } + [Sample("Sources/AtlasServer/Node/A.swift", "try writer.install(x)")]
+        } + [Sample("Sources/AtlasNode/A.swift", "try writer.install(x)")]
     )
 
+    private static let shell = ["AtlasNode", "AtlasServices", "AtlasServer", "AtlasDB"].map { "Sources/\($0)/" }
     private static let changes = ["store.commit(", "store.install(", "store.discard("]
 
     private static func lines(of file: SourceFile, _ violation: (Substring) -> String?) -> [Violation] {

@@ -1,10 +1,10 @@
 internal import ArgumentParser
 internal import AtlasClient
 internal import AtlasDB
-internal import AtlasServer
 internal import Foundation
 internal import Logging
 internal import AtlasTypes
+internal import AtlasConfiguration
 
 /// What load is put on: a node on the network, or a database in this process.
 struct TargetOptions: ParsableArguments {

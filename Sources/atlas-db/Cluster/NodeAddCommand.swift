@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import AtlasClient
 internal import AtlasWire
-internal import AtlasServer
 internal import SwiftProtobuf
 internal import AtlasTypes
 

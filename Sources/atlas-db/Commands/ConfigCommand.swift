@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import AtlasServer
+internal import AtlasConfiguration
 
 /// `atlas-db config`: what is in force and where each value comes from.
 struct ConfigCommand: ParsableCommand {

@@ -1,9 +1,10 @@
 internal import ArgumentParser
 internal import AtlasLog
-internal import AtlasServer
 internal import Foundation
 internal import Glibc
 internal import AtlasTypes
+internal import AtlasNode
+internal import AtlasConfiguration
 
 /// `atlas-db log verify`: reads the whole log and checks every record.
 struct LogVerifyCommand: ParsableCommand {

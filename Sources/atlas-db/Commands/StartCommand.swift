@@ -5,6 +5,7 @@ internal import Logging
 internal import NIOCore
 internal import ServiceLifecycle
 internal import AtlasTypes
+internal import AtlasConfiguration
 
 /// `atlas-db start`: runs a node until it is told to stop.
 struct StartCommand: AsyncParsableCommand {

@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import AtlasServer
+internal import AtlasTypes
 
 /// `atlas-db version`.
 struct VersionCommand: ParsableCommand {

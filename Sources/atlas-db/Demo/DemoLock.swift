@@ -1,6 +1,6 @@
-internal import AtlasServer
 internal import Foundation
 internal import Glibc
+internal import AtlasNode
 
 /// Says that a demo runs in a directory: held until its process is gone, whatever ended that.
 struct DemoLock: Sendable {

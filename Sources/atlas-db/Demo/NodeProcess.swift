@@ -1,4 +1,3 @@
-internal import AtlasServer
 internal import CLinux
 internal import Foundation
 internal import Glibc

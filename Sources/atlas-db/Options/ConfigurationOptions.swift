@@ -1,5 +1,5 @@
 internal import ArgumentParser
-internal import AtlasServer
+internal import AtlasConfiguration
 
 /// What decides about the configuration of a node: the flags of `ConfigurationFlags.all`, and `--set` for everything.
 struct ConfigurationOptions: ParsableArguments {

@@ -1,5 +1,4 @@
 internal import AtlasClient
-internal import AtlasServer
 internal import AtlasTypes
 
 extension EndpointOptions {

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import AtlasServer
 internal import Foundation
 internal import AtlasTypes
 

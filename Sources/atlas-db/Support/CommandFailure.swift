@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import AtlasClient
-internal import AtlasServer
+internal import AtlasConfiguration
+internal import AtlasNode
 
 /// How the process ends. Scripts rely on these numbers: they do not change.
 enum ExitStatus: Int32, Sendable {

@@ -1,6 +1,6 @@
 internal import ArgumentParser
-internal import AtlasServer
 internal import AtlasTypes
+internal import AtlasConfiguration
 
 /// A length of time on the command line: `500ms`, `10s`, `1h30m`.
 struct TimeLength: ExpressibleByArgument, Sendable {

@@ -1,7 +1,8 @@
-internal import AtlasServer
 internal import Glibc
 internal import Logging
 internal import AtlasTypes
+internal import AtlasNode
+internal import AtlasConfiguration
 
 /// What would keep a node from starting, found out before its log is read, which may take a while. The node itself
 /// checks all of it again.

@@ -5,19 +5,8 @@ import Logging
 import NIOCore
 import Testing
 import AtlasTypes
-
-/// A directory that goes when the test is over.
-final class TemporaryDirectory: Sendable {
-    let path: String
-
-    init() {
-        path = FileManager.default.temporaryDirectory.path + "/atlas-test-" + UUID().uuidString
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: path)
-    }
-}
+import AtlasTestSupport
+@testable import AtlasConfiguration
 
 /// A real node that serves on a free loopback port.
 struct TestServer: Sendable {

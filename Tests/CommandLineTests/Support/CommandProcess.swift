@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Testing
+import AtlasTestSupport
 
 /// The built `atlas-db`: it lies in the directory of the test program.
 enum Binary {
@@ -78,7 +79,7 @@ final class CommandProcess {
         outputTo output: Int32? = nil,
         errorsTo errors: Int32? = nil
     ) throws {
-        directory = try TemporaryDirectory()
+        directory = TemporaryDirectory()
         let inputFile = directory.path + "/in"
         try Data(input).write(to: URL(fileURLWithPath: inputFile))
         var actions = posix_spawn_file_actions_t()
@@ -155,20 +156,6 @@ func within<Answer>(
         if let answer = try ask() { return answer }
         if ContinuousClock.now > end { return nil }
         try? await Task.sleep(for: .milliseconds(5))
-    }
-}
-
-/// A directory that goes with its owner.
-final class TemporaryDirectory {
-    let path: String
-
-    init() throws {
-        path = FileManager.default.temporaryDirectory.appendingPathComponent("atlas-cli-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: path)
     }
 }
 

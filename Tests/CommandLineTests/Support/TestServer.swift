@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Testing
+import AtlasTestSupport
 
 /// A node on a free port with a directory of its own, which goes when the server does.
 final class TestServer {
@@ -18,7 +19,7 @@ final class TestServer {
 
     /// - Parameter dataDirectory: an existing one; nil: a new one.
     init(dataDirectory existing: String? = nil, _ more: [String] = []) async throws {
-        directory = existing == nil ? try TemporaryDirectory() : nil
+        directory = existing == nil ? TemporaryDirectory() : nil
         let path = existing ?? directory!.path + "/data"
         dataDirectory = path
         address = "127.0.0.1:\(try freePort())"

@@ -1,8 +1,5 @@
 import AtlasCore
-import AtlasServer
-
-@testable import AtlasServer
-import AtlasTypes
+@testable import AtlasNode
 
 extension Target {
     /// What log records and peers' messages hold; the first byte says what. What is read is read again as written.

@@ -1,4 +1,4 @@
-@testable import AtlasServer
+@testable import AtlasConfiguration
 import AtlasTypes
 
 extension Target {
