@@ -23,6 +23,7 @@ SCAN_PATH = "/atlas.AtlasDB/Scan"
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--requests", type=int, default=2000, help="of each kind")
+    options.add_argument("--nodes", type=int, nargs="+", default=[1, 3])
     options.add_argument("--keep", help="where callgrind's files stay, for callgrind_annotate")
     options = options.parse_args()
 
@@ -34,7 +35,7 @@ def main():
         os.environ["ATLAS_DB"] = str(watched)
         # It reads ATLAS_DB when it is loaded.
         import clusters
-        for nodes in (1, 3):
+        for nodes in options.nodes:
             with clusters.AtlasCluster(None, [nodes]) as cluster:
                 for kind, count in measure(cluster, options.requests, home):
                     print(f"{nodes} node{'s' * (nodes > 1)}, {kind}: {count:,.0f}", flush=True)

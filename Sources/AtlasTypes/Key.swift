@@ -1,29 +1,32 @@
 /// A user key: a non-empty sequence of bytes, ordered as unsigned bytes from left to right.
-package struct Key: Hashable, Sendable {
-    package var bytes: [UInt8]
+public struct Key: Hashable, Sendable {
+    public var bytes: [UInt8]
 
     @inlinable
-    package init(_ bytes: [UInt8]) {
+    public init(_ bytes: [UInt8]) {
         self.bytes = bytes
     }
 
     /// The smallest key that is greater than this one: the same bytes and a zero.
-    package var successor: Key {
+    @inlinable
+    public var successor: Key {
         Key(bytes + [0])
     }
 
     @inlinable
-    package static func == (left: Key, right: Key) -> Bool {
+    public static func == (left: Key, right: Key) -> Bool {
         left.bytes == right.bytes
     }
 
-    package func hash(into hasher: inout Hasher) {
+    @inlinable
+    public func hash(into hasher: inout Hasher) {
         bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
     }
 }
 
 extension Key: Comparable {
-    package static func < (left: Key, right: Key) -> Bool {
+    @inlinable
+    public static func < (left: Key, right: Key) -> Bool {
         left.bytes.withUnsafeBytes { left in
             right.bytes.withUnsafeBytes { right in
                 compareBytes(left, right) < 0
@@ -33,14 +36,15 @@ extension Key: Comparable {
 }
 
 extension Key: CustomStringConvertible {
-    package var description: String {
+    public var description: String {
         String(decoding: bytes, as: UTF8.self)
     }
 }
 
 /// Compares two byte strings as unsigned bytes, eight at a time: negative, zero or positive, as `memcmp` does, with a
 /// prefix before anything it is a prefix of.
-package func compareBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
+@inlinable
+public func compareBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
     let common = min(left.count, right.count)
     var offset = 0
     while offset &+ 8 <= common {

@@ -2,65 +2,74 @@
 ///
 /// A key's version is the timestamp of the command that wrote it; `zero` means that the key is absent.
 /// Source: consensus.md section 5.
-package struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
-    package var rawValue: UInt64
+public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
+    public var rawValue: UInt64
 
     @inlinable
-    package init(rawValue: UInt64) {
+    public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
 
     /// The first stamp of a millisecond.
-    package init(milliseconds: UInt64) {
+    @inlinable
+    public init(milliseconds: UInt64) {
         precondition(milliseconds <= Self.millisecondsMax, "beyond the year 2248")
         rawValue = milliseconds << Self.counterBits
     }
 
-    package static let zero = Timestamp(rawValue: 0)
-    package static let max = Timestamp(rawValue: UInt64(Int64.max))
-    package static let counterBits: UInt64 = 20
-    package static let millisecondsMax: UInt64 = (1 << 43) - 1
+    @inlinable
+    public static var zero: Timestamp { Timestamp(rawValue: 0) }
+    @inlinable
+    public static var max: Timestamp { Timestamp(rawValue: UInt64(Int64.max)) }
+    @inlinable
+    public static var counterBits: UInt64 { 20 }
+    @inlinable
+    public static var millisecondsMax: UInt64 { (1 << 43) - 1 }
 
     /// Milliseconds since 1970.
     @inlinable
-    package var milliseconds: UInt64 {
+    public var milliseconds: UInt64 {
         rawValue >> 20
     }
 
     /// The stamp `count` after this one.
-    package func advanced(by count: UInt64) -> Timestamp {
+    @inlinable
+    public func advanced(by count: UInt64) -> Timestamp {
         let sum = rawValue + count
         precondition(sum <= UInt64(Int64.max), "timestamps have 63 bits")
         return Timestamp(rawValue: sum)
     }
 
     /// The stamp `milliseconds` earlier, or zero.
-    package func minus(milliseconds: UInt64) -> Timestamp {
+    @inlinable
+    public func minus(milliseconds: UInt64) -> Timestamp {
         let back = min(milliseconds, Self.millisecondsMax) << Self.counterBits
         return Timestamp(rawValue: rawValue > back ? rawValue - back : 0)
     }
 
     @inlinable
-    package static func < (left: Timestamp, right: Timestamp) -> Bool {
+    public static func < (left: Timestamp, right: Timestamp) -> Bool {
         left.rawValue < right.rawValue
     }
 }
 
 /// A reading of the clocks of a machine, taken by the shell and handed to the core.
-package struct Instant: Hashable, Sendable {
+public struct Instant: Hashable, Sendable {
     /// Nanoseconds of a monotonic clock that also runs during suspend. Differences alone mean something.
-    package var monotonic: UInt64
+    public var monotonic: UInt64
     /// Milliseconds since 1970. Freshness depends on it, never safety.
-    package var wall: UInt64
+    public var wall: UInt64
 
-    package init(monotonic: UInt64, wall: UInt64) {
+    @inlinable
+    public init(monotonic: UInt64, wall: UInt64) {
         self.monotonic = monotonic
         self.wall = wall
     }
 
     /// What a wall clock shows, in milliseconds since 1970 that a stamp can hold: 1970 for what is before, 2248 for
     /// what is beyond.
-    package static func wall(seconds: Int, nanoseconds: Int) -> UInt64 {
+    @inlinable
+    public static func wall(seconds: Int, nanoseconds: Int) -> UInt64 {
         guard seconds >= 0 else { return 0 }
         guard seconds < Int(Timestamp.millisecondsMax / 1_000) else { return Timestamp.millisecondsMax }
         return UInt64(seconds) * 1_000 + UInt64(nanoseconds) / 1_000_000

@@ -268,7 +268,9 @@ package struct NodeCore: Sendable {
     }
 
     func index(of key: TabletKey) -> Int? {
-        index(of: key.tablet).flatMap { tablets[$0].config.epoch == key.epoch ? $0 : nil }
+        // No closure, which would copy the core to hold it.
+        guard let index = index(of: key.tablet), tablets[index].config.epoch == key.epoch else { return nil }
+        return index
     }
 
     func index(holding key: Key) -> Int? {
