@@ -124,14 +124,37 @@ let package = Package(
             [.locks, .logging, .posix],
             settings: forUsers
         ),
+        module(
+            "AtlasConsole",
+            ["AtlasClient", "AtlasConfiguration", "AtlasNode", "AtlasTypes"],
+            [.argumentParser, .logging, .posix]
+        ),
+        module(
+            "AtlasOperations",
+            ["AtlasClient", "AtlasCore", "AtlasTypes", "AtlasWire"],
+            [.protobuf]
+        ),
+        module(
+            "AtlasBench",
+            ["AtlasClient", "AtlasCore", "AtlasTypes"],
+            [.histogram, .locks]
+        ),
+        module(
+            "AtlasDemo",
+            [
+                "AtlasClient", "AtlasConsole", "AtlasCore", "AtlasNode", "AtlasRelay", "AtlasTypes", "AtlasWire",
+                "CLinux",
+            ],
+            [.locks, .nio, .posix, .protobuf]
+        ),
         program("atlas-sim", ["AtlasCore", "AtlasSimulator"], [.argumentParser]),
         program(
             "atlas-db",
             [
-                "AtlasClient", "AtlasConfiguration", "AtlasCore", "AtlasDB", "AtlasLog", "AtlasNode", "AtlasRelay",
-                "AtlasServer", "AtlasTypes", "AtlasWire", "CLinux",
+                "AtlasBench", "AtlasClient", "AtlasConfiguration", "AtlasConsole", "AtlasDB", "AtlasDemo", "AtlasLog",
+                "AtlasNode", "AtlasOperations", "AtlasRelay", "AtlasServer", "AtlasTypes", "AtlasWire", "CLinux",
             ],
-            [.argumentParser, .histogram, .lifecycle, .locks, .logging, .nio, .posix, .protobuf, .signals]
+            [.argumentParser, .histogram, .lifecycle, .logging, .nio, .posix, .protobuf, .signals]
         ),
         // Of the tests.
         .target(
@@ -194,7 +217,10 @@ let package = Package(
         ),
         tests(
             "CommandLineTests",
-            ["AtlasClient", "AtlasRPC", "AtlasTestSupport", "AtlasTypes", "AtlasWire", "atlas-db"],
+            [
+                "AtlasBench", "AtlasClient", "AtlasConsole", "AtlasDemo", "AtlasOperations", "AtlasRPC",
+                "AtlasTestSupport", "AtlasTypes", "AtlasWire", "atlas-db",
+            ],
             [.protobuf]
         ),
         tests("HouseTests"),

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Glibc
 internal import AtlasTypes
+internal import AtlasConsole
 
 /// `atlas-db`: the server and everything that people do with it from a shell.
 @main

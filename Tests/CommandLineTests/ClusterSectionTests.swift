@@ -4,6 +4,7 @@ import SwiftProtobuf
 import Testing
 
 @testable import atlas_db
+@testable import AtlasOperations
 
 /// What `status` makes of the words of several nodes.
 @Suite("Clusters by the words of their nodes")

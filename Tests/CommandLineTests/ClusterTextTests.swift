@@ -3,6 +3,7 @@ import SwiftProtobuf
 import Testing
 
 @testable import atlas_db
+@testable import AtlasOperations
 
 /// What `status` says about a cluster, from what a node reports.
 @Suite("What a cluster survives")

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 
 @testable import atlas_db
+@testable import AtlasDemo
 
 @Suite("The lock of a demo's directory")
 struct DemoLockTests {

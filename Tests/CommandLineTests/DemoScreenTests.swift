@@ -2,6 +2,7 @@ import Testing
 
 @testable import AtlasClient
 @testable import atlas_db
+@testable import AtlasDemo
 
 private let order = Array("order/".utf8)
 private let user = Array("user/".utf8)

@@ -2,6 +2,7 @@ import AtlasClient
 import Testing
 
 @testable import atlas_db
+@testable import AtlasDemo
 
 private func threeRegions(_ nodes: Int = 3) throws -> DemoTopology {
     try DemoTopology(regions: ["us-east", "eu-west", "ap-northeast"], nodesPerRegion: nodes)

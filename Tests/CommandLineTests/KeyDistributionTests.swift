@@ -3,6 +3,7 @@ import Testing
 
 @testable import atlas_db
 import AtlasTypes
+@testable import AtlasBench
 
 @Suite("Key distributions of bench")
 struct KeyDistributionTests {

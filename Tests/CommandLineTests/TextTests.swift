@@ -3,6 +3,7 @@ import Testing
 
 @testable import atlas_db
 import AtlasTypes
+@testable import AtlasConsole
 
 @Suite("Texts that people type and read")
 struct TextTests {

@@ -3,6 +3,8 @@ internal import AtlasClient
 internal import Synchronization
 internal import UnixSignals
 internal import AtlasTypes
+internal import AtlasConsole
+internal import AtlasBench
 
 /// `atlas-db bench`.
 struct BenchCommand: AsyncParsableCommand {

@@ -1,5 +1,7 @@
 internal import ArgumentParser
 internal import AtlasClient
+internal import AtlasConsole
+internal import AtlasBench
 
 /// How much load, and how fast.
 struct LoadOptions: ParsableArguments {

@@ -1,5 +1,7 @@
 internal import Histogram
 internal import AtlasTypes
+internal import AtlasConsole
+internal import AtlasBench
 
 /// Shows every second what the last second was like.
 struct BenchProgress: Sendable {

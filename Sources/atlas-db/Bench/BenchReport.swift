@@ -1,5 +1,7 @@
 internal import Histogram
 internal import AtlasTypes
+internal import AtlasConsole
+internal import AtlasBench
 
 /// The outcome of a run.
 struct BenchReport {

@@ -5,6 +5,7 @@ internal import Foundation
 internal import Logging
 internal import AtlasTypes
 internal import AtlasConfiguration
+internal import AtlasConsole
 
 /// What load is put on: a node on the network, or a database in this process.
 struct TargetOptions: ParsableArguments {

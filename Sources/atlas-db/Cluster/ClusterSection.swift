@@ -1,5 +1,7 @@
 internal import AtlasClient
 internal import AtlasWire
+internal import AtlasConsole
+internal import AtlasOperations
 
 /// What `status` says about a cluster of several nodes.
 struct ClusterSection {

@@ -1,4 +1,6 @@
 internal import AtlasWire
+internal import AtlasOperations
+internal import AtlasConsole
 
 // The cluster as text and as JSON.
 
@@ -81,10 +83,6 @@ extension Atlas_ClusterResponse {
             distances.first { $0.region == region && $0.other == other }
             ?? distances.first { $0.region == other && $0.other == region }
         return distance.flatMap { $0.roundTripUs == 0 ? nil : $0.roundTripUs }
-    }
-
-    func node(named name: String) -> Atlas_NodeState? {
-        nodes.first { $0.info.nodeID == name }
     }
 }
 

@@ -3,6 +3,7 @@ internal import AtlasClient
 internal import AtlasWire
 internal import SwiftProtobuf
 internal import AtlasTypes
+internal import AtlasConsole
 
 /// `atlas-db node add`.
 struct NodeAddCommand: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import AtlasClient
 internal import AtlasWire
+internal import AtlasConsole
 
 /// `atlas-db node`: who belongs to the cluster.
 struct NodeCommand: ParsableCommand {

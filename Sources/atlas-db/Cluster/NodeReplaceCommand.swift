@@ -1,6 +1,8 @@
 internal import ArgumentParser
 internal import AtlasClient
 internal import AtlasWire
+internal import AtlasOperations
+internal import AtlasConsole
 
 /// `atlas-db node replace`.
 struct NodeReplaceCommand: AsyncParsableCommand {

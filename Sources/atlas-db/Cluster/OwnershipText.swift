@@ -1,6 +1,8 @@
 internal import AtlasWire
 internal import Foundation
 internal import SwiftProtobuf
+internal import AtlasConsole
+internal import AtlasOperations
 
 // What owners know, and how tablets have come to them, as text and as JSON.
 
@@ -44,9 +46,6 @@ extension Atlas_OwnershipInfo {
 }
 
 extension Atlas_OwnershipMove {
-    /// Since 1970.
-    var milliseconds: Int64 { at.seconds &* 1_000 &+ Int64(at.nanos) / 1_000_000 }
-
     /// On one line.
     func text(now: Date = Date()) -> String {
         let now = Int64(now.timeIntervalSince1970 * 1_000)

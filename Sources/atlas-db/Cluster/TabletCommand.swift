@@ -1,6 +1,8 @@
 internal import ArgumentParser
 internal import AtlasClient
 internal import AtlasWire
+internal import AtlasConsole
+internal import AtlasOperations
 
 /// `atlas-db tablet`: the parts that the keys are divided into, and who owns them.
 struct TabletCommand: ParsableCommand {

@@ -1,6 +1,7 @@
 internal import AtlasWire
 internal import SwiftProtobuf
 internal import AtlasTypes
+internal import AtlasConsole
 
 /// Tablets as text and as JSON.
 struct TabletText {

@@ -1,6 +1,7 @@
 internal import AtlasClient
 internal import Foundation
 internal import AtlasTypes
+internal import AtlasConsole
 
 extension BatchOperation {
     /// Reads an object such as `{"op": "put", "key": "a", "value": "1", "if_version": "7", "ttl": "30s"}`.

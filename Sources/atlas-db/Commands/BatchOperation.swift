@@ -1,4 +1,5 @@
 internal import AtlasClient
+internal import AtlasConsole
 
 /// One operation of a batch as it was written: in words or as JSON.
 struct BatchOperation {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import AtlasConfiguration
+internal import AtlasConsole
 
 /// `atlas-db config`: what is in force and where each value comes from.
 struct ConfigCommand: ParsableCommand {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import AtlasClient
+internal import AtlasConsole
 
 /// `atlas-db delete`.
 struct DeleteCommand: AsyncParsableCommand {

@@ -5,6 +5,7 @@ internal import Glibc
 internal import AtlasTypes
 internal import AtlasNode
 internal import AtlasConfiguration
+internal import AtlasConsole
 
 /// `atlas-db log verify`: reads the whole log and checks every record.
 struct LogVerifyCommand: ParsableCommand {

@@ -3,6 +3,7 @@ internal import AtlasRelay
 internal import NIOCore
 internal import NIOPosix
 internal import UnixSignals
+internal import AtlasConsole
 
 /// `atlas-db relay`: distance between nodes on one machine.
 struct RelayCommand: AsyncParsableCommand {

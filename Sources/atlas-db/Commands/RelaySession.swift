@@ -2,6 +2,7 @@ internal import AtlasRelay
 internal import Glibc
 internal import NIOCore
 internal import AtlasTypes
+internal import AtlasConsole
 
 /// A conversation with a relay: requests, one on each line, and their answers.
 struct RelaySession: Sendable {

@@ -6,6 +6,7 @@ internal import NIOCore
 internal import ServiceLifecycle
 internal import AtlasTypes
 internal import AtlasConfiguration
+internal import AtlasConsole
 
 /// `atlas-db start`: runs a node until it is told to stop.
 struct StartCommand: AsyncParsableCommand {

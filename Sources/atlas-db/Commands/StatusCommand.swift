@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import AtlasClient
+internal import AtlasConsole
 
 /// `atlas-db status`: how the cluster and a node of it are, on one screen.
 struct StatusCommand: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 internal import AtlasWire
 internal import SwiftProtobuf
 internal import AtlasTypes
+internal import AtlasConsole
 
 extension StatusScreen {
     /// Everything that the node reports. Durations are in the unit that the name ends with, sizes in bytes.

@@ -1,4 +1,6 @@
 internal import AtlasWire
+internal import AtlasConsole
+internal import AtlasOperations
 
 /// A node, and the cluster as it sees it, as a screen of text.
 struct StatusScreen {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import AtlasTypes
+internal import AtlasConsole
 
 /// `atlas-db version`.
 struct VersionCommand: ParsableCommand {

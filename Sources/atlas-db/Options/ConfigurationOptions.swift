@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import AtlasConfiguration
+internal import AtlasConsole
 
 /// What decides about the configuration of a node: the flags of `ConfigurationFlags.all`, and `--set` for everything.
 struct ConfigurationOptions: ParsableArguments {

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import AtlasClient
 internal import enum AtlasTypes.Hex
+internal import AtlasConsole
 
 /// Whether keys and values are text or hexadecimal digits.
 struct EncodingOptions: ParsableArguments {

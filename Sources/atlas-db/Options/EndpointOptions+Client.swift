@@ -1,5 +1,7 @@
 internal import AtlasClient
 internal import AtlasTypes
+internal import AtlasOperations
+internal import AtlasConsole
 
 extension EndpointOptions {
     /// Connects, and closes the connection when `body` is done.
@@ -30,31 +32,6 @@ extension EndpointOptions {
         _ patience: Patience,
         _ body: (AtlasClient) async throws -> Result
     ) async throws -> Result {
-        try await Self.withClient(of: endpoints, timeout(patience).duration, connecting: timeout.duration, body)
-    }
-
-    /// - Parameters:
-    ///   - timeout: for each answer.
-    ///   - connectTimeout: for the connection.
-    static func withClient<Result: Sendable>(
-        of endpoints: [String],
-        _ timeout: Duration,
-        connecting connectTimeout: Duration,
-        _ body: (AtlasClient) async throws -> Result
-    ) async throws -> Result {
-        var configuration = AtlasClient.Configuration()
-        configuration.timeout = timeout
-        configuration.connectTimeout = connectTimeout
-        // A command asks one node once, and people say which.
-        configuration.prefersNearest = false
-        let client = try await AtlasClient.connect(endpoints, configuration: configuration)
-        do {
-            let result = try await body(client)
-            await client.close()
-            return result
-        } catch {
-            await client.close()
-            throw error
-        }
+        try await AtlasClient.asking(endpoints, timeout(patience).duration, connecting: timeout.duration, body)
     }
 }

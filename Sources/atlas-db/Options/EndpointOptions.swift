@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import AtlasTypes
+internal import AtlasConsole
 
 /// Which nodes a command talks to, and how long it waits.
 struct EndpointOptions: ParsableArguments {

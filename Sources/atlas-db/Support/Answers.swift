@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import AtlasClient
 internal import enum AtlasTypes.Hex
+internal import AtlasConsole
 
 /// Answers of the database as text and as JSON.
 enum Answer {

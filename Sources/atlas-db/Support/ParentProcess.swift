@@ -1,6 +1,7 @@
 internal import CLinux
 internal import Glibc
 internal import NIOPosix
+internal import AtlasConsole
 
 /// The process that started this one.
 enum ParentProcess {

@@ -3,6 +3,7 @@ internal import Logging
 internal import AtlasTypes
 internal import AtlasNode
 internal import AtlasConfiguration
+internal import AtlasConsole
 
 /// What would keep a node from starting, found out before its log is read, which may take a while. The node itself
 /// checks all of it again.
@@ -48,24 +49,5 @@ enum StartChecks {
         var yes: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
         return bind(descriptor, info.ai_addr, info.ai_addrlen) == 0 ? 0 : errno
-    }
-}
-
-/// The number of files that the process may have open.
-enum FileLimit {
-    /// Raises it as far as it goes: a server holds a file for each connection and each table of its storage.
-    static func raise(_ logger: Logger) {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        let before = limit.rlim_cur
-        limit.rlim_cur = limit.rlim_max
-        guard setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
-            logger.warning(
-                "the limit of open files cannot be raised",
-                metadata: ["limit": "\(before)", "error": "\(SystemError(code: errno))"]
-            )
-            return
-        }
-        logger.debug("open files", metadata: ["limit": "\(limit.rlim_cur)"])
     }
 }
