@@ -62,7 +62,11 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .executableTarget(name: "MakeLog", dependencies: ["AtlasCore", "AtlasLog", "AtlasTypes"], swiftSettings: settings),
+        .executableTarget(
+            name: "MakeLog",
+            dependencies: ["AtlasCore", "AtlasLog", "AtlasTypes"],
+            swiftSettings: settings
+        ),
         .target(name: "CAllocations"),
         .executableTarget(
             name: "Micro",
