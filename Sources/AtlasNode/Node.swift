@@ -84,8 +84,7 @@ package final class Node: Sendable {
         directory = try DataDirectory(path: config.node.dataDirectory)
         store = try RocksDBStore.open(directory: directory.storePath, options: RocksDBOptions(config))
         log = try DurableLog.open(directory: directory.logPath, options: LogOptions(config.node.storage))
-        pool = NIOThreadPool(numberOfThreads: Self.poolThreads)
-        pool.start()
+        pool = Self.startPool()
         longWork = LongWork()
         do {
             let recovery = NodeRecovery(
@@ -99,12 +98,7 @@ package final class Node: Sendable {
             recoveryMilliseconds = recovered.milliseconds
             applier = recovered.applier
             let members = try NodeMembership.storedMembers(store, config)
-            // One that has heard of others belongs to them, even if they are not configured any more.
-            let isAlone = max(config.members.count, members.members.count) == 1
-            peers =
-                isAlone
-                ? nil
-                : PeerTransport(config, identity: recovered.identity, members: members, loop: loop, logger: logger)
+            peers = Self.makePeers(config, recovered.identity, members, loop, logger)
             shard = Shard(
                 log: log,
                 store: store,
@@ -143,14 +137,36 @@ package final class Node: Sendable {
             )
             try start(hasReplayed: recovered.hasReplayed)
         } catch {
-            log.close()
-            longWork.stop()
-            try? pool.syncShutdownGracefully()
+            Self.stop(log, longWork, pool)
             throw error
         }
     }
 
     private static let poolThreads = 4
+
+    private static func startPool() -> NIOThreadPool {
+        let pool = NIOThreadPool(numberOfThreads: poolThreads)
+        pool.start()
+        return pool
+    }
+
+    private static func stop(_ log: DurableLog, _ longWork: LongWork, _ pool: NIOThreadPool) {
+        log.close()
+        longWork.stop()
+        try? pool.syncShutdownGracefully()
+    }
+
+    /// - Returns: `nil` for a node alone. One that has heard of others belongs to them, even if they are not configured any more.
+    private static func makePeers(
+        _ config: AtlasConfiguration,
+        _ identity: NodeIdentity,
+        _ members: MemberTable,
+        _ loop: any EventLoop,
+        _ logger: Logger
+    ) -> PeerTransport? {
+        guard max(config.members.count, members.members.count) > 1 else { return nil }
+        return PeerTransport(config, identity: identity, members: members, loop: loop, logger: logger)
+    }
 
     private func start(hasReplayed: Bool) throws {
         log.start(

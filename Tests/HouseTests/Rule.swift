@@ -26,7 +26,7 @@ struct Rule: Sendable, CustomTestStringConvertible {
 
     static let all: [Rule] = [
         .ownModulesBelow, .pureImports, .simulatorImports, .pureWords, .unseededRandomness, .openWork, .machinePaths,
-        .fileLength, .uncheckedReason, .oneWriter,
+        .fileLength, .functionLength, .uncheckedReason, .oneWriter,
     ]
 }
 

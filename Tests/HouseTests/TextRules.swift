@@ -32,7 +32,7 @@ extension Rule {
     private static let paths = ["work/", "farm/", "opt/swift-packages", ".library", "home/", "root/"].map { "/" + $0 }
 
     static let fileLength = Rule(
-        name: "a Swift file has at most 800 lines",
+        name: "a Swift file has at most 500 lines",
         violations: { file in
             let count = file.text.count { $0 == "\n" }
             guard file.isSwift, !file.isGenerated, count > linesMax else { return [] }
@@ -45,7 +45,34 @@ extension Rule {
         ]
     )
 
-    private static let linesMax = 800
+    private static let linesMax = 500
+
+    static let functionLength = Rule(
+        name: "a function has at most 70 lines",
+        violations: { file in
+            guard file.isSwift, !file.isGenerated else { return [] }
+            let lines = file.lines
+            return lines.indices.compactMap { first in
+                guard lines[first].hasSuffix("{") || lines[first].hasSuffix("("),
+                    let function = lines[first].prefixMatch(of: function),
+                    let last = lines[first...].firstIndex(where: { $0 == "\(function.output.1)}" }),
+                    last - first + 1 > functionLinesMax
+                else { return nil }
+                let what = "a function of \(last - first + 1) lines; give its parts names"
+                return Violation(path: file.path, line: first + 1, what: what)
+            }
+        },
+        badSamples: ["func f() {", "    package static func f(", "  init() {"].map {
+            let inner = String(repeating: "\n", count: functionLinesMax)
+            return Sample("Sources/AtlasCore/A.swift", "\($0)\(inner)\($0.prefix { $0 == " " })}")
+        },
+        goodSamples: [
+            Sample("Sources/AtlasCore/A.swift", "func f() {\(String(repeating: "\n", count: functionLinesMax - 1))}\n")
+        ]
+    )
+
+    private static let functionLinesMax = 70
+    nonisolated(unsafe) private static let function = #/( *)(?:@\w+ )*(?:[a-z]+ )*(?:func |init[(<?])/#
 
     static let uncheckedReason = Rule(
         name: "the comment right above each \(unchecked) says why that is safe",

@@ -36,10 +36,10 @@ struct ScriptedNode {
     private var limits = Limits()
     private var settings = ConsensusSettings()
     private var node = nodeID(1)
-    private var now = Instant(monotonic: 1_000_000, wall: 1_000)
+    private(set) var now = Instant(monotonic: 1_000_000, wall: 1_000)
     private var shown: Set<Substring> = []
 
-    private var core: NodeCore?
+    private(set) var core: NodeCore?
     private var life: UInt64 = 0
     private var store = MemoryStore()
     private let machine = StateMachine(retryWindowMilliseconds: 60_000)
@@ -494,30 +494,5 @@ struct ScriptedNode {
 
     private func record(of config: TabletConfig) -> LogRecord {
         LogRecord(kind: .config, tablet: config.tablet, epoch: config.epoch, body: ConfigBody(config: config).encoded())
-    }
-
-    // MARK: - What it holds
-
-    private func describe() -> [String] {
-        core!.tablets.map { describe($0, "") } + core!.retired.map { describe($0.replica, "retired ") }
-    }
-
-    private func describe(_ replica: TabletReplica, _ prefix: String) -> String {
-        let role =
-            switch replica.role {
-            case .follower: "follower"
-            case .candidate: "candidate"
-            case .owner: "owner at \(Notation.text(replica.ownership!.ballot))"
-            }
-        let held = replica.window.run(above: replica.window.base, through: replica.window.last)
-        return prefix + Notation.prefix(replica.key) + "\(role), promised \(Notation.text(replica.promised)), "
-            + "commit \(replica.commitPoint.rawValue), applied \(replica.applied.appliedSlot.rawValue), "
-            + "holds above \(replica.window.base.rawValue):" + (held.isEmpty ? " nothing" : Notation.text(held))
-    }
-
-    private func lease(of key: TabletKey) -> String {
-        let until = core!.leaseUntil(key)
-        if until == .max { return "without end" }
-        return until > now.monotonic ? "for \(Notation.text(nanoseconds: until - now.monotonic))" : "none"
     }
 }
