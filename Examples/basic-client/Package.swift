@@ -4,5 +4,7 @@ import PackageDescription
 let package = Package(
     name: "basic-client",
     dependencies: [.package(name: "atlas-db", path: "../..")],
-    targets: [.executableTarget(name: "basic-client", dependencies: [.product(name: "AtlasDB", package: "atlas-db")])]
+    targets: [
+        .executableTarget(name: "basic-client", dependencies: [.product(name: "AtlasClient", package: "atlas-db")])
+    ]
 )

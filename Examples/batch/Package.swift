@@ -4,5 +4,5 @@ import PackageDescription
 let package = Package(
     name: "batch",
     dependencies: [.package(name: "atlas-db", path: "../..")],
-    targets: [.executableTarget(name: "batch", dependencies: [.product(name: "AtlasDB", package: "atlas-db")])]
+    targets: [.executableTarget(name: "batch", dependencies: [.product(name: "AtlasClient", package: "atlas-db")])]
 )

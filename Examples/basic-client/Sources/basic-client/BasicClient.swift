@@ -1,4 +1,4 @@
-import AtlasDB
+import AtlasClient
 
 /// Reads and writes a few keys of a running node.
 @main struct BasicClient {

@@ -1,4 +1,4 @@
-import AtlasDB
+import AtlasClient
 
 /// Moves money between accounts: all of a transfer or nothing, however many tasks do so at the same time.
 @main struct Transfers {
