@@ -1,4 +1,5 @@
 import AtlasCore
+import AtlasTypes
 @testable import AtlasNode
 
 extension Target {
