@@ -40,7 +40,7 @@ public struct RequestID: Hashable, Sendable {
         [high.bigEndian, low.bigEndian].withUnsafeBytes { Array($0) }
     }
 
-    var core: AtlasTypes.RequestID {
+    var wire: AtlasTypes.RequestID {
         AtlasTypes.RequestID(high: high, low: low)
     }
 }
@@ -55,6 +55,6 @@ extension RequestID: CustomStringConvertible, LosslessStringConvertible {
 
     /// The usual form of a UUID: 8-4-4-4-12 lower case hexadecimal digits.
     public var description: String {
-        core.description
+        wire.description
     }
 }

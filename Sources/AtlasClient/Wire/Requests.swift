@@ -143,7 +143,7 @@ extension WireCondition {
 
 extension WireRequestID {
     fileprivate init(_ id: RequestID?) {
-        self = id.map { .id($0.core) } ?? .none
+        self = id.map { .id($0.wire) } ?? .none
     }
 }
 

@@ -64,6 +64,8 @@ final class SnapshotSender: @unchecked Sendable {
             stream.askedAt = SystemClock.monotonic()
             stream.window.ask(after: request.after)
             guard keep else { return sendOne(of: stream) }
+            // All parts are on their way: it takes the place of none that is still served.
+            guard !stream.window.isDone else { return }
             self.keep(stream)
             sendParts()
             guard let waiting = streams.first(where: { $0.isOf(request) }), waiting.window.isAwaited else { return }
